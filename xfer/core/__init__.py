@@ -1,0 +1,1 @@
+"""The engine. It knows no task and no strategy by name."""

@@ -1,0 +1,363 @@
+"""The records that plugins hand over and plans are made of. Frozen, checked, free of torch."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from xfer.core.examples import Example, Row
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name: lower-case letters, digits, '.', '_' and '-', at most 64")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+# ---------------------------------------------------------------- tasks
+
+
+class Source(Record):
+    """Where a task's rows lie: a data set in a hub's layout.
+
+    `configs` maps a language to the config that holds it ("" is the key for "any language"); `splits` maps
+    our split names (train, dev, test) to one or more of the data set's own. `counts` are the published
+    numbers of rows, keyed "split/language". A config that holds several languages needs `belongs`.
+    """
+
+    hub: str
+    configs: Mapping[str, str]
+    splits: Mapping[str, tuple[str, ...]]
+    revision: str = "main"
+    columns: tuple[str, ...] = ()
+    belongs: Callable[[Row, str], bool] | None = None
+    counts: Mapping[str, int] = {}
+
+
+class TaskSpec(Record):
+    """A task: data set, labels, scores. `format` names what turns its examples into features and losses.
+
+    A score function gets prediction values, the examples they belong to and the language, and returns
+    metrics in points (0 to 100); `main_score` names the one that counts. A prediction's value is a label
+    name (`classification`), a choice's number (`multiple-choice`), an answer text, "" for none (`span`), a
+    tuple of tags, one a word (`tagging`), the predicted targets of the sources (`retrieval`).
+    """
+
+    name: Name
+    version: int = 1
+    summary: str
+    citation: str
+    licence: str
+    format: Name
+    languages: tuple[str, ...]
+    """Languages with an evaluation set."""
+    train_languages: tuple[str, ...] = ()
+    """Languages with a training set; none for pure evaluation sets."""
+    labels: tuple[str, ...] = ()
+    """Label names in the order of their ids; empty: gathered from the training rows."""
+    source: Source | None = None
+    rows: Callable[[str, str], Iterable[Row]] | None = None
+    """`rows(split, language)`, where `source` cannot describe the files."""
+    example: Callable[[Row, str], Example | None]
+    """One raw row and a language to one example; None drops the row, which is counted."""
+    score: Callable[[Sequence[Any], Sequence[Any], str], Mapping[str, float]]
+    main_score: str
+    score_one: Callable[[Any, Any, str], float] | None = None
+    """Points of a single prediction, for paired tests and drill-down."""
+    heuristic: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]] | None = None
+    """`heuristic(training examples, test examples)` predicts without a model; a format brings its own."""
+    training_task: Name | None = None
+    """The task whose English training set this target uses, when not its own (XNLI: mnli)."""
+    eval_split: str = "test"
+    dev_split: str = "dev"
+    options: Mapping[str, Any] = {}
+    """Options of the format that this task sets."""
+    traps: tuple[str, ...] = ()
+    """Known faults and conventions that a reader of its scores must know."""
+    fixture: tuple[Row, ...] = ()
+    """Two to six invented rows in the source's own layout, for the test kit."""
+
+
+class Format(Record):
+    """A kind of task. `implementation` ("module:class") is imported only when something is computed."""
+
+    name: Name
+    summary: str
+    options: type[Record]
+    implementation: str
+
+
+# ---------------------------------------------------------------- training
+
+
+class TrainSettings(Record):
+    """Hyperparameters of one training phase."""
+
+    learning_rate: float = Field(1e-5, gt=0)
+    batch_size: int = Field(32, ge=1)
+    """Examples in an optimizer step (windows for `span`)."""
+    epochs: float = Field(3.0, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    """Optimizer steps, instead of `epochs`."""
+    max_length: int = Field(256, ge=8)
+    """Tokens in a sequence, special tokens included."""
+    warmup: float = Field(0.1, ge=0, le=1)
+    """Share of the steps in which the learning rate rises."""
+    decay: Literal["linear", "constant"] = "linear"
+    weight_decay: float = Field(0.01, ge=0)
+    clip_norm: float = Field(1.0, gt=0)
+    adam_epsilon: float = Field(1e-8, gt=0)
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    keep: Literal["last", "best"] = "last"
+    """Which weights the phase ends with: the last, or the best on English dev."""
+    eval_every: int = Field(1000, ge=1)
+    """Steps between evaluations on English dev, with `keep=best`."""
+    dev_limit: int = Field(500, ge=1)
+    patience: int = Field(30, ge=1)
+    """Evaluations without gain after which a phase with `keep=best` stops."""
+    micro_batch_tokens: int = Field(16384, ge=64)
+    """Tokens in one forward pass; a larger step is accumulated."""
+    frozen_layers: int = Field(-1, ge=-1)
+    """-1 trains everything, 0 freezes the embeddings, n also the first n layers."""
+
+
+class Sampling(Record):
+    """How several tasks share the steps of one phase (jiant draws one task a step, and so does xfer)."""
+
+    kind: Literal["proportional", "temperature", "uniform", "weights"] = "proportional"
+    cap: int | None = Field(None, ge=1)
+    """Sizes above this count as this (`proportional`, `temperature`)."""
+    temperature: float = Field(1.0, gt=0)
+    """Sizes are raised to 1/temperature."""
+
+
+class TaskUse(Record):
+    """A task as a phase uses it."""
+
+    task: Name
+    languages: tuple[str, ...] = ("en",)
+    split: str = "train"
+    via: Name = "original"
+    """"original" rows, or how others were made ("mt", "gold", …)."""
+    weight: float | None = Field(None, gt=0)
+    """Share of the steps, with `sampling.kind=weights`."""
+    cap: int | None = Field(None, ge=1)
+    """At most so many examples a language."""
+
+
+class Phase(Record):
+    """One step of a plan. `starts_from` names earlier phases of the same plan; none: the pretrained model."""
+
+    name: Name
+    does: Name = "train"
+    """"train" or "evaluate", or a kind that a plugin's `xfer_run_phase` answers."""
+    role: Literal["intermediate", "target", "evaluation"] = "target"
+    """Whose settings apply: `intermediate.<task>` or `target.<task>`."""
+    uses: tuple[TaskUse, ...] = ()
+    starts_from: tuple[str, ...] = ()
+    heads: Literal["fresh", "keep"] = "fresh"
+    sampling: Sampling = Sampling()
+    transform: Name | None = None
+    pooling: str = "last"
+    overrides: Mapping[str, Any] = {}
+    """Fields of `TrainSettings` that the strategy fixes."""
+    params: Mapping[str, Any] = {}
+    """Parameters of kinds of phases that a plugin brings."""
+
+
+class PlanContext(Record):
+    """What a strategy may know when it plans: no disk, no network, no torch."""
+
+    target: TaskSpec
+    training: TaskSpec | None
+    """The task that holds the target's English training set; None for retrieval."""
+    tasks: Mapping[str, TaskSpec]
+    suite: "Suite"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the target is evaluated in."""
+        return self.target.languages
+
+
+class NoParams(Record):
+    """A strategy without parameters."""
+
+
+class Strategy(Record):
+    """A way to get from the pretrained model to a target's scores: `plan(context, params)` is pure."""
+
+    name: Name
+    summary: str
+    citation: str = ""
+    params: type[Record] = NoParams
+    plan: Callable[[PlanContext, Any], Sequence[Phase]]
+
+
+class Suite(Record):
+    """A named set of targets and intermediate tasks with their defaults.
+
+    `presets` maps a preset's name to settings by path: "" for all phases, "target", "intermediate",
+    "target.<task>" and "intermediate.<task>"; the more special wins.
+    """
+
+    name: Name
+    summary: str
+    targets: tuple[Name, ...]
+    intermediates: tuple[Name, ...]
+    default_intermediate: Name
+    default_model: str
+    text_task: Name | None = None
+    """The task with running text for continued masked LM."""
+    presets: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    default_preset: str
+    options: Mapping[str, Mapping[str, Any]] = {}
+    """Format options of the suite, by format."""
+    pretrain: "PretrainRecipe | None" = None
+    note: str = ""
+    """Printed wherever the suite's numbers appear."""
+
+
+class PretrainStage(Record):
+    """One stage of pretraining on generated documents."""
+
+    steps: int = Field(ge=1)
+    layers: int = Field(ge=1)
+    """More layers than the stage before: the new ones start as copies of its last."""
+    learning_rate: float = Field(gt=0)
+    translation_share: float = Field(0.0, ge=0, le=1)
+    """Share of examples that are translation pairs (translation LM, Conneau & Lample 2019)."""
+    simple_share: float = Field(0.35, ge=0, le=1)
+    """Share of single-sentence documents."""
+
+
+class PretrainRecipe(Record):
+    """How a suite's own checkpoint is made: tokeniser, architecture, stages. Everything follows from the seed."""
+
+    documents: Callable[[int, int, float], Iterable[Callable[[str], str]]]
+    """`documents(seed, count, simple_share)` gives functions from a language to a text."""
+    languages: tuple[str, ...]
+    vocabulary: int
+    config: Mapping[str, Any]
+    """Fields of `XLMRobertaConfig`."""
+    stages: tuple[PretrainStage, ...]
+    batch_size: int = 32
+    seed: int = 0
+
+
+class ModelSpec(Record):
+    """A pretrained encoder by a short name, with its defaults for retrieval."""
+
+    name: Name
+    summary: str
+    location: str
+    """A hub id, or a folder ("package:…" for one inside a package)."""
+    revision: str = "main"
+    licence: str = ""
+    options: Mapping[str, Mapping[str, Any]] = {}
+    """Format options that fit this encoder, by format."""
+
+
+class Problem(Record):
+    """Something that did not stop the run but must be told."""
+
+    stage: str
+    """load, plan, data, train, evaluate, observe, …"""
+    message: str
+    plugin: str = ""
+    distribution: str = ""
+    version: str = ""
+    where: str = ""
+    detail: str = ""
+    """A stack trace, for `xfer plugins show`."""
+
+
+# ---------------------------------------------------------------- plans
+
+
+class PlannedPhase(Record):
+    """A phase with everything that its numbers depend on, and the id that follows from that."""
+
+    id: str
+    phase: Phase
+    parents: tuple[str, ...]
+    """Ids of the phases it starts from; none: the pretrained model."""
+    seed: int | None
+    """None where nothing random happens (evaluation)."""
+    settings: Mapping[str, TrainSettings]
+    """Per task of `phase.uses`."""
+    options: Mapping[str, Mapping[str, Any]]
+    """Per task: the format's options."""
+    identity: Mapping[str, Any]
+    """What was hashed."""
+
+
+class Cell(Record):
+    """One entry of a comparison: a start point, a seed, a target, and the phase that scores it."""
+
+    label: str
+    strategy: str
+    params: Mapping[str, Any]
+    intermediate: str
+    seed: int
+    target: str
+    phase: str
+    chain: tuple[str, ...]
+    """Ids of all phases that lead to it, in order."""
+
+
+class Plan(Record):
+    """A graph of phases in an order in which they can run, and the cells it fills."""
+
+    phases: tuple[PlannedPhase, ...]
+    cells: tuple[Cell, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+class ResultRow(Record):
+    """One number. `compare` averages rows of equal signature only."""
+
+    run: str
+    label: str
+    strategy: str
+    params: Mapping[str, Any]
+    intermediate: str
+    suite: str
+    model: str
+    model_fingerprint: str
+    seed: int
+    task: str
+    task_version: int
+    language: str
+    split: str
+    metric: str
+    value: float | None
+    n: int
+    main: bool
+    standard_error: float | None = None
+    chance: float | None = None
+    heuristic: float | None = None
+    phase: str
+    signature: str
+    data_fingerprint: str
+    xfer_version: str
+    plugin_versions: Mapping[str, str]
+    seconds: float
+    device: str
+    dtype: str
+
+
+PlanContext.model_rebuild()
+Suite.model_rebuild()
