@@ -72,10 +72,14 @@ class TaskSpec(Record):
     """`rows(split, language)`, where `source` cannot describe the files."""
     example: Callable[[Row, str], Example | None]
     """One raw row and a language to one example; None drops the row, which is counted."""
-    score: Callable[[Sequence[Any], Sequence[Any], str], Mapping[str, float]]
+    score: Callable[..., Mapping[str, float]]
+    """`score(values, examples, language)`, and `tuned=` where the task has `tune`."""
     main_score: str
     score_one: Callable[[Any, Any, str], float] | None = None
     """Points of a single prediction, for paired tests and drill-down."""
+    tune: Callable[[Sequence[Any], Sequence[Any], str], Any] | None = None
+    """`tune(values, examples, language)` on the dev split of the same language (BUCC's threshold); its answer
+    is handed to `score` as the keyword argument `tuned`."""
     heuristic: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]] | None = None
     """`heuristic(training examples, test examples)` predicts without a model; a format brings its own."""
     training_task: Name | None = None

@@ -52,7 +52,9 @@ class FormatCode(ABC):
         """A freshly initialised head, or None. Uses torch's global random stream."""
         return None
 
-    def loss(self, head: "nn.Module | None", hidden: "torch.Tensor", batch: Batch) -> "tuple[torch.Tensor, torch.Tensor]":
+    def loss(
+        self, head: "nn.Module | None", hidden: "torch.Tensor", batch: Batch
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         """Summed loss and the number of terms (both scalars, float32), so that accumulated steps normalise once.
 
         `hidden` is [T, hidden_size] in stream order.
@@ -64,11 +66,15 @@ class FormatCode(ABC):
         return batch
 
     @abstractmethod
-    def outputs(self, head: "nn.Module | None", hidden: "torch.Tensor", batch: Batch) -> "dict[str, torch.Tensor]":
+    def outputs(
+        self, head: "nn.Module | None", hidden: "torch.Tensor", batch: Batch
+    ) -> "dict[str, torch.Tensor]":
         """Tensors of an evaluated batch; rows follow `output_axes`: item order, or stream order for tokens."""
 
     @abstractmethod
-    def decode(self, examples: Sequence[Any], features: Features, outputs: Mapping[str, np.ndarray]) -> list[Any]:
+    def decode(
+        self, examples: Sequence[Any], features: Features, outputs: Mapping[str, np.ndarray]
+    ) -> list[Any]:
         """One prediction value an example. Outputs lie in feature order ([items, …] or [tokens, …])."""
 
     @abstractmethod

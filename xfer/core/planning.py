@@ -1,0 +1,324 @@
+"""From strategies to a plan: a graph of phases with ids, shared wherever they are the same work.
+
+A phase's id is a hash of everything that its numbers depend on: what it does, the versions and data of its
+tasks, its hyperparameters and options, its parents' ids (or the model's fingerprint), the seed, the precision
+and `SCHEMA`. Names, roles, paths, devices and logging stay out, so that the same work has the same id.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from xfer.core.errors import UnknownName, UserError, raise_all
+from xfer.core.models import Model
+from xfer.core.records import (
+    Cell,
+    Phase,
+    Plan,
+    PlanContext,
+    PlannedPhase,
+    Problem,
+    Record,
+    Strategy,
+    Suite,
+    TaskSpec,
+    TaskUse,
+    TrainSettings,
+)
+from xfer.core.run import Toolkit
+from xfer.core.settings import RunSettings, check_overrides, parse_value, resolve_options, resolve_training
+
+SCHEMA = 1
+"""Raised when the code computes other numbers from the same record, so that stored phases are not reused."""
+
+Fingerprint = Callable[[TaskSpec, str, str, str], str | None]
+"""(task, split, language, via) to a fingerprint of the rows; None where there are none."""
+
+
+@dataclass(frozen=True)
+class StartPoint:
+    """A strategy with its parameters: one row of a comparison."""
+
+    label: str
+    strategy: Strategy
+    params: Record
+
+    @property
+    def intermediate(self) -> str:
+        """The intermediate task(s), as the parameter was written."""
+        return str(getattr(self.params, "intermediate", ""))
+
+
+def build_plan(
+    settings: RunSettings,
+    toolkit: Toolkit,
+    suite: Suite,
+    model: Model,
+    precision: str,
+    fingerprint: Fingerprint,
+) -> Plan:
+    """Plan every (start point, seed, target). Raises UserError for names, parameters and settings at fault."""
+    tasks = {name: toolkit.tasks.get(name) for name in toolkit.tasks.names()}
+    formats = {name: toolkit.formats.get(name) for name in toolkit.formats.names()}
+    check_overrides(settings.set, tasks, formats)
+    preset = settings.preset or suite.default_preset
+    if preset not in suite.presets:
+        raise UnknownName("preset", preset, suite.presets)
+    targets = _targets(settings, toolkit, suite)
+    starts = start_points(settings, toolkit, suite)
+    builder = _Builder(settings, suite, preset, tasks, formats, model, precision, fingerprint)
+    cells = []
+    for start in starts:
+        for seed in settings.seeds:
+            for target in targets:
+                chain = builder.chain(start, seed, target)
+                if chain:
+                    cells.append(
+                        Cell(
+                            label=start.label,
+                            strategy=start.strategy.name,
+                            params=start.params.model_dump(mode="json"),
+                            intermediate=start.intermediate,
+                            seed=seed,
+                            target=target.name,
+                            phase=chain[-1],
+                            chain=tuple(chain),
+                        )
+                    )
+    return Plan(phases=tuple(builder.phases.values()), cells=tuple(cells), problems=tuple(builder.problems))
+
+
+def start_points(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> tuple[StartPoint, ...]:
+    """Every strategy with its parameters; one for each `--intermediate` where the strategy has one."""
+    found: dict[str, StartPoint] = {}
+    for text in settings.strategy:
+        name, given = _strategy_text(text)
+        strategy: Strategy = toolkit.strategies.get(name)
+        takes_intermediate = "intermediate" in strategy.params.model_fields
+        choices: Sequence[str | None] = [None]
+        if takes_intermediate and "intermediate" not in given:
+            choices = settings.intermediate or [suite.default_intermediate]
+        for choice in choices:
+            values = given if choice is None else {**given, "intermediate": choice}
+            params = _params(strategy, values, text)
+            label = _label(strategy, params, suite)
+            found.setdefault(label, StartPoint(label, strategy, params))
+    return tuple(found.values())
+
+
+def _strategy_text(text: str) -> tuple[str, dict[str, Any]]:
+    """`name[key=value,…]`. A value may hold commas: a part without "=" continues the value before it."""
+    name, bracket, rest = text.partition("[")
+    if not bracket:
+        return name, {}
+    if not rest.endswith("]"):
+        raise UserError(
+            f"strategy {text!r} lacks its closing ]", fix="--strategy 'NAME[key=value,key=value]'"
+        )
+    values: dict[str, str] = {}
+    key = ""
+    for part in rest[:-1].split(","):
+        before, sign, after = part.partition("=")
+        if sign:
+            key = before.strip()
+            values[key] = after
+        elif key:
+            values[key] += "," + part
+        else:
+            raise UserError(f"strategy {text!r}: {part!r} is not key=value")
+    return name, {key: parse_value(value) for key, value in values.items()}
+
+
+def _params(strategy: Strategy, values: Mapping[str, Any], text: str) -> Record:
+    try:
+        return strategy.params.model_validate(dict(values))
+    except ValidationError as error:
+        known = ", ".join(strategy.params.model_fields) or "none"
+        raise_all(
+            [
+                UserError(
+                    f"strategy {strategy.name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
+                    where=f"--strategy {text!r}",
+                    fix=f"parameters: {known}",
+                )
+                for fault in error.errors()
+            ]
+        )
+        raise AssertionError("unreachable") from error
+
+
+def _label(strategy: Strategy, params: Record, suite: Suite) -> str:
+    """The strategy's name and the parameters that differ from its defaults."""
+    differing = []
+    for name, field in strategy.params.model_fields.items():
+        value = getattr(params, name)
+        default = (
+            suite.default_intermediate
+            if name == "intermediate"
+            else field.get_default(call_default_factory=True)
+        )
+        if value != default:
+            text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+            differing.append(f"{name}={text}")
+    return f"{strategy.name}[{','.join(differing)}]" if differing else strategy.name
+
+
+def _targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[TaskSpec]:
+    names = settings.target or suite.targets
+    problems: list[UserError] = []
+    targets: dict[str, TaskSpec] = {}
+    for name in names:
+        try:
+            targets[name] = toolkit.tasks.get(name)
+        except UserError as error:
+            problems.append(error)
+    for language in settings.language:
+        known = {code for task in targets.values() for code in task.languages}
+        if language not in known:
+            problems.append(UnknownName("language", language, known, extra="(of the chosen targets)"))
+    raise_all(problems)
+    return list(targets.values())
+
+
+@dataclass
+class _Builder:
+    settings: RunSettings
+    suite: Suite
+    preset: str
+    tasks: Mapping[str, TaskSpec]
+    formats: Mapping[str, Any]
+    model: Model
+    precision: str
+    fingerprint: Fingerprint
+
+    def __post_init__(self) -> None:
+        self.phases: dict[str, PlannedPhase] = {}
+        self.problems: list[Problem] = []
+
+    def chain(self, start: StartPoint, seed: int, target: TaskSpec) -> list[str]:
+        """Plan one cell: ids of its phases in order, the scoring one last; empty when no language has rows."""
+        training = self._training(target)
+        context = PlanContext(target=target, training=training, tasks=self.tasks, suite=self.suite)
+        ids: dict[str, str] = {}
+        chain: list[str] = []
+        for phase in start.strategy.plan(context, start.params):
+            missing = [name for name in phase.starts_from if name not in ids]
+            if missing or phase.name in ids:
+                raise UserError(
+                    f"strategy {start.strategy.name} plans a phase {phase.name!r} that "
+                    + (f"starts from unknown {missing}" if missing else "exists already")
+                )
+            uses = tuple(use for use in (self._present(use, phase) for use in phase.uses) if use is not None)
+            if phase.uses and not uses:
+                return []
+            planned = self._planned(
+                phase.model_copy(update={"uses": uses}), [ids[n] for n in phase.starts_from], seed
+            )
+            self.phases.setdefault(planned.id, planned)
+            ids[phase.name] = planned.id
+            chain.append(planned.id)
+        return list(self._ancestors(chain[-1])) if chain else []
+
+    def _ancestors(self, id: str) -> Iterator[str]:
+        for parent in self.phases[id].parents:
+            yield from self._ancestors(parent)
+        yield id
+
+    def _training(self, target: TaskSpec) -> TaskSpec | None:
+        task = self.tasks.get(target.training_task, target) if target.training_task else target
+        return task if "en" in task.train_languages else None
+
+    def _present(self, use: TaskUse, phase: Phase) -> TaskUse | None:
+        """Drop languages without rows: told where they were not asked for, an error where they were."""
+        if use.task not in self.tasks:
+            raise UnknownName("task", use.task, self.tasks)
+        task = self.tasks[use.task]
+        evaluates = phase.does == "evaluate"
+        wanted = use.languages
+        if evaluates and self.settings.language:
+            wanted = tuple(code for code in wanted if code in self.settings.language)
+        present = [code for code in wanted if self.fingerprint(task, use.split, code, use.via) is not None]
+        absent = [code for code in wanted if code not in present]
+        if absent and (not evaluates or self.settings.language):
+            raise UserError(
+                f"{task.name}: no {use.split} rows in {', '.join(absent)}",
+                where=str(self.settings.data_root or "hub"),
+                fix="fetch them (the folder layout of `hf download`), or leave the language or target out",
+            )
+        if absent:
+            self._tell(
+                f"{task.name}: no {use.split} rows in {', '.join(absent)}; its averages are incomplete"
+            )
+        return use.model_copy(update={"languages": tuple(present)}) if present else None
+
+    def _tell(self, message: str) -> None:
+        problem = Problem(stage="data", message=message, where=str(self.settings.data_root or ""))
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _planned(self, phase: Phase, parents: list[str], seed: int) -> PlannedPhase:
+        training = phase.does == "train"
+        settings = self._train_settings(phase) if training else {}
+        options = {use.task: self._options(use.task) for use in phase.uses}
+        engine = self.settings.engine
+        identity = {
+            "schema": SCHEMA,
+            "does": phase.does,
+            "uses": [self._use_identity(use) for use in phase.uses],
+            "parents": parents or [f"model:{self.model.fingerprint}"],
+            "heads": phase.heads,
+            "sampling": phase.sampling.model_dump(mode="json"),
+            "transform": phase.transform,
+            "pooling": phase.pooling,
+            "params": dict(phase.params),
+            "settings": {name: value.model_dump(mode="json") for name, value in settings.items()},
+            "options": options,
+            "padding": engine.padding,
+            "precision": self.precision,
+            "seed": seed if training else None,
+        }
+        return PlannedPhase(
+            id=_digest(identity),
+            phase=phase,
+            parents=tuple(parents),
+            seed=seed if training else None,
+            settings=settings,
+            options=options,
+            identity=identity,
+        )
+
+    def _train_settings(self, phase: Phase) -> dict[str, TrainSettings]:
+        """Settings by task, and under "" those that the phase as a whole follows (learning rate, schedule)."""
+        tasks = [use.task for use in phase.uses]
+        shared = tasks[0] if len(tasks) == 1 else ""
+        return {
+            task: resolve_training(
+                self.suite, self.preset, self.settings.set, phase.role, task or shared, phase.overrides
+            )
+            for task in ("", *tasks)
+        }
+
+    def _options(self, task: str) -> dict[str, Any]:
+        spec = self.tasks[task]
+        record = resolve_options(
+            self.formats[spec.format], spec, self.suite, self.model.options, self.settings.set
+        )
+        return record.model_dump(mode="json")
+
+    def _use_identity(self, use: TaskUse) -> dict[str, Any]:
+        task = self.tasks[use.task]
+        return {
+            **use.model_dump(mode="json"),
+            "version": task.version,
+            "limit": self.settings.limit.of(use.split),
+            "data": {code: self.fingerprint(task, use.split, code, use.via) for code in use.languages},
+        }
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

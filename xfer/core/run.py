@@ -1,0 +1,91 @@
+"""What every stop of a run needs at hand: settings, plugins, model, store, reporter."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from xfer.core.records import PlannedPhase, Problem, Suite
+from xfer.core.settings import RunSettings
+
+if TYPE_CHECKING:
+    from xfer.core.device import Device
+    from xfer.core.manager import PluginManager
+    from xfer.core.models import Model
+    from xfer.core.store import Store
+
+
+class Registry(Protocol):
+    """Records of one kind by name."""
+
+    def get(self, name: str) -> Any:
+        """The record of a short or full name; UnknownName otherwise."""
+
+    def names(self) -> Iterable[str]:
+        """All names."""
+
+
+class Toolkit(Protocol):
+    """Everything that plugins brought."""
+
+    manager: "PluginManager"
+    tasks: Registry
+    strategies: Registry
+    suites: Registry
+    models: Registry
+    formats: Registry
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What an observer sees of a training step."""
+
+    step: int
+    total_steps: int
+    task: str
+    loss: float
+    learning_rate: float
+    tokens_per_second: float
+    seconds_left: float
+
+
+class Reporter:
+    """What a run tells while it works. The default tells nothing; the command line draws progress bars."""
+
+    def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
+        """A phase begins."""
+
+    def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
+        """Training logs a step."""
+
+    def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
+        """Evaluation has done so many of so many tokens."""
+
+    def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
+        """A phase ended, or was found in the store."""
+
+    def problem(self, problem: Problem) -> None:
+        """Something did not stop the run but must be told."""
+
+
+@dataclass
+class Run:
+    """One run in progress."""
+
+    settings: RunSettings
+    toolkit: Toolkit
+    suite: Suite
+    model: "Model"
+    store: "Store"
+    device: "Device"
+    reporter: Reporter
+    name: str
+    problems: list[Problem] = field(default_factory=list)
+    stop_requested: Callable[[], bool] = lambda: False
+    memory: dict[Any, Any] = field(default_factory=dict)
+    """Examples and features that several phases of this process share."""
+
+    def tell(self, problem: Problem) -> None:
+        """Record a problem once and report it."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            self.reporter.problem(problem)

@@ -1,0 +1,262 @@
+"""What a run is asked to do: defaults < configuration file < environment < command line.
+
+`RunSettings` holds the request as the user wrote it; `resolve_training` and `resolve_options` turn the paths
+of `--set` and of a suite's presets into the numbers of one phase.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from xfer.core.errors import UnknownName, UserError, near, raise_all
+from xfer.core.records import Format, Record, Suite, TaskSpec, TrainSettings
+
+R = TypeVar("R", bound=Record)
+ROLES = ("intermediate", "target")
+MAX_CONFIG_BYTES = 1_000_000
+ALIASES = {"lr": "learning_rate"}
+"""Short forms of settings that papers use."""
+
+
+class Limits(Record):
+    """At most so many examples a task, split and language."""
+
+    train: int | None = Field(None, ge=1)
+    dev: int | None = Field(None, ge=1)
+    test: int | None = Field(None, ge=1)
+
+    def of(self, split: str) -> int | None:
+        """The limit of one split."""
+        return {"train": self.train, "dev": self.dev}.get(split, self.test)
+
+
+class EngineSettings(Record):
+    """How things are computed. `padding` and `precision` touch numbers and belong to a phase's identity."""
+
+    padding: Literal["none", "max"] = "none"
+    """"none" lays sequences end to end; "max" pads each to the longest allowed length, as a control."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """"auto": bfloat16 autocast on CUDA, float32 elsewhere."""
+    evaluation_tokens: int = Field(16384, ge=64)
+    """Tokens in one evaluation batch."""
+    checkpoint_seconds: float = Field(300.0, ge=0)
+    """Seconds between mid-phase checkpoints; 0 saves after every step."""
+    log_seconds: float = Field(1.0, gt=0)
+    allow_pickle: bool = False
+    """Whether weights that exist only as pickles may be loaded (they can run code)."""
+
+
+class RunSettings(Record):
+    """One request to `xfer run`. Field names are the long options' names."""
+
+    strategy: tuple[str, ...] = ("english-stilts",)
+    suite: str = "mini"
+    model: str = ""
+    target: tuple[str, ...] = ()
+    intermediate: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    limit: Limits = Limits()
+    preset: str = ""
+    set: Mapping[str, Any] = {}
+    data_root: Path | None = None
+    store: Path = Path("runs")
+    name: str = ""
+    keep: Literal["intermediate", "all", "none"] = "intermediate"
+    device: str = ""
+    plugin: tuple[Path, ...] = ()
+
+    @property
+    def engine(self) -> EngineSettings:
+        """The `engine.*` part of `--set`."""
+        return _checked(EngineSettings, {}, _section(self.set, "engine"), "engine")
+
+
+ENVIRONMENT = {"XFER_STORE": "store", "XFER_DATA_ROOT": "data_root", "XFER_DEVICE": "device"}
+
+
+def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> tuple[RunSettings, dict[str, str]]:
+    """Settings and, by field, where each came from. `flags` holds only what the user gave.
+
+    Raises UserError (all faults in one go) for unknown keys, wrong types and unreadable files.
+    """
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = dict.fromkeys(RunSettings.model_fields, "default")
+    if config is not None:
+        for key, value in read_config(config).items():
+            values[key], origin[key] = value, str(config)
+    for variable, key in ENVIRONMENT.items():
+        if os.environ.get(variable):
+            values[key], origin[key] = os.environ[variable], variable
+    for key, value in flags.items():
+        if key == "set":
+            value = {**_flat(values.get("set", {})), **value}
+        values[key], origin[key] = value, "command line"
+    if "set" in values:
+        values["set"] = _flat(values["set"])
+    problems = [
+        _unknown("setting", key, RunSettings.model_fields, str(config))
+        for key in values
+        if key not in RunSettings.model_fields
+    ]
+    raise_all(problems)
+    settings = _validated(RunSettings, values, origin)
+    _ = settings.engine
+    return settings, origin
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a TOML configuration file. Raises UserError when it is missing, too large or not TOML."""
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise UserError(
+                "configuration file is too large", where=str(path), fix=f"at most {MAX_CONFIG_BYTES} bytes"
+            )
+        text = path.read_bytes().decode("utf-8")
+        if max((line.count(".") for line in text.splitlines()), default=0) > 200 or text.count("[") > 10_000:
+            raise UserError("configuration file is nested too deeply", where=str(path))
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        raise UserError("no such configuration file", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"configuration file is not UTF-8: {error}", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"configuration file is not TOML: {error}", where=str(path)) from None
+    except OSError as error:
+        raise UserError(f"configuration file cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def parse_assignments(items: Iterable[str], option: str) -> dict[str, Any]:
+    """`["a.b=1", …]` as a mapping. Raises UserError for an item without "="."""
+    values: dict[str, Any] = {}
+    for item in items:
+        path, sign, value = item.partition("=")
+        if not sign or not path.strip():
+            raise UserError(
+                f"{option} {item!r} is not NAME=VALUE", fix=f"for example {option} target.xnli.epochs=1"
+            )
+        values[path.strip()] = parse_value(value)
+    return values
+
+
+def parse_value(text: str) -> Any:
+    """A value as it stands in JSON (number, true, "text", [..]), else the text itself, spaces kept."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def resolve_training(
+    suite: Suite, preset: str, overrides: Mapping[str, Any], role: str, task: str, fixed: Mapping[str, Any]
+) -> TrainSettings:
+    """Hyperparameters of (role, task): preset, then the strategy's own, then `--set`; the special wins.
+
+    An empty `task` gives the role's settings (the shared part of a mixed phase).
+    """
+    table = suite.presets[preset]
+    values: dict[str, Any] = {}
+    for key in ("", role, *((f"{role}.{task}",) if task else ())):
+        values |= table.get(key, {})
+    values |= fixed
+    flat = _flat(overrides)
+    for prefix in ("train.", f"{role}.", *((f"{role}.{task}.",) if task else ())):
+        values |= {
+            path.removeprefix(prefix): value
+            for path, value in flat.items()
+            if path.startswith(prefix) and path.removeprefix(prefix) in TrainSettings.model_fields
+        }
+    return _checked(TrainSettings, {}, values, f"{role}.{task}")
+
+
+def resolve_options(
+    format_record: Format,
+    task: TaskSpec,
+    suite: Suite,
+    model: Mapping[str, Mapping[str, Any]],
+    overrides: Mapping[str, Any],
+) -> Record:
+    """Format options of a task: format defaults < suite < model < task < `--set format.x` < `--set task.x`."""
+    values: dict[str, Any] = {}
+    for layer in (suite.options, model):
+        values |= layer.get(format_record.name, {})
+    values |= task.options
+    values |= _section(overrides, format_record.name)
+    values |= _section(overrides, task.name)
+    return _checked(format_record.options, {}, values, format_record.name)
+
+
+def check_overrides(
+    overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format]
+) -> None:
+    """Refuse paths of `--set` that nothing reads; all in one go, near names suggested."""
+    tasks = list(tasks)
+    known = [f"train.{field}" for field in TrainSettings.model_fields]
+    known += [f"engine.{field}" for field in EngineSettings.model_fields]
+    for role in ROLES:
+        known += [f"{role}.{field}" for field in TrainSettings.model_fields]
+        known += [f"{role}.{task}.{field}" for task in tasks for field in TrainSettings.model_fields]
+    for name, record in formats.items():
+        known += [f"{name}.{field}" for field in record.options.model_fields]
+    fields = {field for record in formats.values() for field in record.options.model_fields}
+    known += [f"{task}.{field}" for task in tasks for field in fields]
+    accepted = set(known)
+    raise_all(
+        [_unknown("setting", path, known, "--set") for path in _flat(overrides) if path not in accepted]
+    )
+
+
+def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> UserError:
+    close = near(name, known)
+    error = UnknownName(kind, name, close or known)
+    error.where = where
+    if close:
+        error.fix = f"did you mean {' or '.join(close)}?"
+    return error
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted paths, which is how `--set` writes them."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            head, dot, last = f"{prefix}{key}".rpartition(".")
+            flat[head + dot + ALIASES.get(last, last)] = value
+    return flat
+
+
+def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    prefix = f"{name}."
+    return {
+        path.removeprefix(prefix): value for path, value in _flat(values).items() if path.startswith(prefix)
+    }
+
+
+def _checked(record: type[R], base: Mapping[str, Any], values: Mapping[str, Any], where: str) -> R:
+    return _validated(record, {**base, **values}, {key: f"{where}.{key}" for key in values})
+
+
+def _validated(record: type[R], values: Mapping[str, Any], origin: Mapping[str, str]) -> R:
+    """Validate; every fault becomes one line with its place."""
+    try:
+        return record.model_validate(values)
+    except ValidationError as error:
+        problems = []
+        for fault in error.errors():
+            path = ".".join(str(part) for part in fault["loc"])
+            where = origin.get(str(fault["loc"][0]) if fault["loc"] else "", "")
+            if fault["type"] == "extra_forbidden":
+                problems.append(_unknown("setting", path, record.model_fields, where))
+            else:
+                problems.append(
+                    UserError(f"{path}: {fault['msg']} (got {str(fault['input'])[:80]!r})", where=where)
+                )
+        raise_all(problems)
+        raise AssertionError("unreachable") from error
