@@ -1,0 +1,177 @@
+"""The tests and intervals against worked tables, brute force and, where it is installed, scipy."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xfer.core.statistics import (
+    false_discovery_rate,
+    holm,
+    paired_bootstrap,
+    permutation_test,
+    t_interval,
+    t_quantile,
+)
+
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
+POINTS = st.lists(
+    st.tuples(st.sampled_from([0.0, 37.5, 100.0]), st.sampled_from([0.0, 37.5, 100.0])), min_size=2, max_size=40
+)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"),
+    [
+        (1, 12.7062),
+        (2, 4.30265),
+        (3, 3.18245),
+        (4, 2.77645),
+        (5, 2.57058),
+        (9, 2.26216),
+        (30, 2.04227),
+        (120, 1.97993),
+    ],
+)
+def test_student_quantiles_are_those_of_the_printed_tables(degrees, quantile):
+    assert t_quantile(0.975, degrees) == pytest.approx(quantile, rel=1e-5)
+    assert t_quantile(0.025, degrees) == pytest.approx(-quantile, rel=1e-5)
+
+
+def test_student_median_is_zero_and_bad_arguments_are_refused():
+    assert t_quantile(0.5, 7) == pytest.approx(0, abs=1e-12)
+    for probability, degrees in [(0, 3), (1, 3), (0.5, 0)]:
+        with pytest.raises(ValueError, match="no quantile"):
+            t_quantile(probability, degrees)
+
+
+def test_interval_over_three_seeds_is_the_worked_one():
+    # mean 60, standard deviation 2, t = 4.30265 with two degrees of freedom, root of 3.
+    assert t_interval([58.0, 60.0, 62.0]) == pytest.approx((60 - 4.96828, 60 + 4.96828), abs=1e-4)
+    with pytest.raises(ValueError, match="two values"):
+        t_interval([58.0])
+
+
+def test_interval_over_seeds_covers_the_truth_as_often_as_it_says():
+    draws = np.random.default_rng(5).normal(50, 3, size=(4000, 3))
+    covered = sum(low <= 50 <= high for low, high in (t_interval(row.tolist()) for row in draws))
+    assert 0.935 <= covered / 4000 <= 0.965
+
+
+def test_holm_on_a_worked_table():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_false_discovery_rate_on_a_worked_table():
+    assert false_discovery_rate([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+
+
+@given(P_VALUES)
+def test_corrections_never_lower_a_p_value_and_keep_the_order(p_values):
+    strict, lenient = holm(p_values), false_discovery_rate(p_values)
+    for p, q, r in zip(p_values, lenient, strict, strict=True):
+        assert p <= q + 1e-12
+        assert q <= r + 1e-12
+        assert r <= 1
+    for adjusted in (strict, lenient):
+        assert [adjusted[i] for i in np.argsort(p_values, kind="stable")] == sorted(adjusted)
+
+
+def test_p_values_outside_the_unit_interval_are_refused():
+    for correct in (holm, false_discovery_rate):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            correct([0.2, 1.2])
+        assert correct([]) == []
+
+
+def test_permutation_test_counts_every_assignment_of_signs():
+    first, second = [100.0, 100.0, 50.0, 0.0, 100.0], [0.0, 0.0, 100.0, 0.0, 0.0]
+    differences = [a - b for a, b in zip(first, second, strict=True)]
+    sums = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in itertools.product([1, -1], repeat=5)
+    ]
+    expected = sum(abs(value) >= abs(sum(differences)) for value in sums) / len(sums)
+    assert permutation_test(first, second) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(POINTS)
+def test_tests_are_symmetric_and_within_bounds(pairs):
+    first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+    forward, backward = (paired_bootstrap(a, b, resamples=200) for a, b in ((first, second), (second, first)))
+    assert forward.difference == -backward.difference
+    assert forward.low <= forward.high
+    assert 0 < forward.p_value <= 1
+    assert 0 < permutation_test(first, second, resamples=200) <= 1
+
+
+def test_equal_systems_differ_by_chance_only_and_unlike_ones_do_not():
+    scores = [0.0, 100.0] * 50
+    same = paired_bootstrap(scores, scores)
+    assert (same.difference, same.low, same.high, same.p_value, same.n) == (0, 0, 0, 1, 100)
+    assert permutation_test(scores, scores) == 1
+    better = paired_bootstrap([100.0] * 80 + [0.0] * 20, scores)
+    assert better.difference == 30
+    assert better.low > 0
+    assert better.p_value < 0.001
+    assert permutation_test([100.0] * 80 + [0.0] * 20, scores) < 0.001
+
+
+def test_bootstrap_agrees_with_drawing_examples_one_by_one():
+    random = np.random.default_rng(0)
+    first, second = random.integers(0, 2, 300) * 100.0, random.integers(0, 2, 300) * 100.0
+    indices = random.integers(0, 300, size=(10_000, 300))
+    low, high = np.quantile((first - second)[indices].mean(axis=1), [0.025, 0.975])
+    ours = paired_bootstrap(first, second)
+    assert ours.low == pytest.approx(low, abs=0.6)
+    assert ours.high == pytest.approx(high, abs=0.6)
+
+
+def test_drawn_permutations_come_close_to_the_normal_approximation():
+    random = np.random.default_rng(1)
+    first, second = random.normal(51, 10, 400), random.normal(50, 10, 400)
+    differences = first - second
+    z = abs(differences.sum()) / math.sqrt((differences**2).sum())
+    assert permutation_test(first, second) == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.015)
+
+
+@pytest.mark.parametrize("test", [paired_bootstrap, permutation_test])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [([1.0], [2.0]), ([1.0, 2.0], [1.0]), ([1.0, math.nan], [1.0, 2.0]), ([[1.0], [2.0]], [[1.0], [2.0]])],
+)
+def test_scores_that_cannot_be_paired_are_refused(test, first, second):
+    with pytest.raises(ValueError, match="paired scores"):
+        test(first, second)
+
+
+def test_scipy_agrees():
+    stats = pytest.importorskip("scipy.stats")
+    random = np.random.default_rng(2)
+    for degrees in range(1, 60):
+        for probability in random.uniform(0.001, 0.999, 5):
+            assert t_quantile(probability, degrees) == pytest.approx(
+                stats.t.ppf(probability, degrees), rel=1e-8, abs=1e-10
+            )
+    for size in (1, 5, 40):
+        p_values = random.uniform(0, 1, size).tolist()
+        assert false_discovery_rate(p_values) == pytest.approx(stats.false_discovery_control(p_values).tolist())
+
+    def mean_difference(a, b, axis):
+        return (a - b).mean(axis=axis)
+
+    for n in (8, 200):
+        first, second = random.integers(0, 2, n) * 100.0, random.integers(0, 2, n) * 100.0
+        theirs = stats.permutation_test(
+            (first, second), mean_difference, permutation_type="samples", vectorized=True, n_resamples=9999, rng=0
+        )
+        assert permutation_test(first, second) == pytest.approx(theirs.pvalue, abs=0.015)
+        interval = stats.bootstrap(
+            (first, second), mean_difference, paired=True, vectorized=True, method="percentile", rng=0
+        ).confidence_interval
+        ours = paired_bootstrap(first, second)
+        assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high), abs=1.5 if n > 8 else 13)
