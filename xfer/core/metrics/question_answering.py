@@ -95,9 +95,7 @@ def mlqa_f1(prediction: str, answers: Sequence[str], language: str) -> float:
     return _best(_xtreme_f1, normalise_mlqa(prediction, language), golds)
 
 
-def mlqa_scores(
-    predictions: Sequence[str], answers: Sequence[Sequence[str]], language: str
-) -> dict[str, float]:
+def mlqa_scores(predictions: Sequence[str], answers: Sequence[Sequence[str]], language: str) -> dict[str, float]:
     """Mean `exact_match` and `f1` in points; `language` is that of the context, hence of the answers.
 
     Shapes and errors as in `squad_scores`; an unknown language is a `ValueError` too.

@@ -60,15 +60,14 @@ def tatoeba_accuracy(english: Floats, other: Floats, direction: str = DIRECTIONS
     return {"accuracy": accuracy_at_1(ids, np.arange(len(queries)))}
 
 
-def mine(
-    source: Floats, target: Floats, k: int = 4, block: int = 4096
-) -> tuple[Ints, Ints, NDArray[np.float64]]:
+def mine(source: Floats, target: Floats, k: int = 4, block: int = 4096) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Pairs of sentences that are likely translations: source rows, target rows and margins, best first.
 
     The margin of a pair is its cosine over the mean of the average cosines of both sentences to their `k`
     nearest neighbours on the other side ("ratio"). Each sentence proposes, among its k neighbours, the one of
     highest margin; the proposals of both sides are accepted greedily from the highest margin down, each
-    sentence at most once, and margins of 0 or less are dropped. Equal margins go to the lower source row,
+    sentence at most once, and margins of 0 or less are dropped. (As in the source, a negative cosine over a
+    negative average is above 0; sentence embeddings hardly show it.) Equal margins go to the lower source row,
     then the lower target row. Sentences should be distinct: see `unique_texts`.
 
     Shapes: source (n, d), target (m, d); results have one length <= min(n, m). k is cut to the size of the
@@ -80,7 +79,7 @@ def mine(
     forward = _BestRows(len(source), min(k, len(target)))
     backward = _BestRows(len(target), min(k, len(source)))
     for rows, columns, cosines in _blocks(source, target, block):
-        backward.offer(columns, rows, np.ascontiguousarray(cosines.T))
+        backward.offer(columns, rows, cosines.T.copy())
         forward.offer(rows, columns, cosines)
     source_mean = forward.scores.mean(axis=1, dtype=np.float64)
     target_mean = backward.scores.mean(axis=1, dtype=np.float64)
@@ -209,9 +208,7 @@ def _proposals(
     scale = (own_mean[:, None] + other_mean[best.ids]) / 2
     margins = np.divide(best.scores, scale, out=np.zeros_like(scale), where=scale != 0)
     chosen = margins.argmax(axis=1)[:, None]
-    return np.take_along_axis(best.ids, chosen, axis=1)[:, 0], np.take_along_axis(margins, chosen, axis=1)[
-        :, 0
-    ]
+    return np.take_along_axis(best.ids, chosen, axis=1)[:, 0], np.take_along_axis(margins, chosen, axis=1)[:, 0]
 
 
 def _one_to_one(

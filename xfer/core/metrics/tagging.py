@@ -83,9 +83,7 @@ def _ends(before: str, prefix: str, new_type: bool) -> bool:
 
 def _starts(before: str, prefix: str, new_type: bool) -> bool:
     return (
-        prefix in _ALWAYS_STARTS
-        or before in _STARTS_AFTER.get(prefix, "")
-        or (prefix not in _OUTSIDE and new_type)
+        prefix in _ALWAYS_STARTS or before in _STARTS_AFTER.get(prefix, "") or (prefix not in _OUTSIDE and new_type)
     )
 
 
