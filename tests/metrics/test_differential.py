@@ -159,9 +159,6 @@ def test_bucc(peer, seed, tmp_path):
         for kind, lines in (("text", texts[side]), ("id", names[side])):
             files[side, kind] = tmp_path / f"{side}.{kind}"
             files[side, kind].write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    # Mostly right pairs, so that the best threshold is not the very last: there the original crashes.
-    gold = {(f"s-{row:03d}", f"t-{row:03d}") for row in range(40)}
-    (tmp_path / "gold").write_text("".join("\t".join(pair) + "\n" for pair in gold), encoding="utf-8")
     paths = [str(files[side, kind]) for kind in ("text", "id") for side in ("s", "t")]
     candidates = str(tmp_path / "candidates")
     official.mine_bitext(*(rows.copy() for rows in vectors), *paths[:2], candidates)
@@ -178,6 +175,10 @@ def test_bucc(peer, seed, tmp_path):
     }
     assert found == {pair: pytest.approx(score, abs=1e-6) for pair, score in pairs_with_scores.items()}
 
+    # Nothing in the last third is right: the original crashes when the best threshold accepts everything.
+    source = random.Random(seed)
+    gold = {pair for pair in list(found)[: 2 * len(found) // 3] if source.random() < 0.8} | {("s-000", "t-049")}
+    (tmp_path / "gold").write_text("".join("\t".join(pair) + "\n" for pair in gold), encoding="utf-8")
     scores, correct = list(found.values()), [pair in gold for pair in found]
     threshold, f1 = best_threshold(scores, correct, len(gold))
     expected = official.bucc_eval(candidates, str(tmp_path / "gold"), *paths, None)
