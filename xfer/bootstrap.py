@@ -1,0 +1,61 @@
+"""Joins the plugin manager, core's own answers and the built-in plugins. Light: no torch."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from xfer.core import answers
+from xfer.core.discovery import Switches
+from xfer.core.manager import PluginManager
+from xfer.core.records import Format, ModelSpec, Problem, Strategy, Suite, TaskSpec
+from xfer.core.registry import Registry
+from xfer.plugins import builtin_modules
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """Everything that is installed, by kind and name."""
+
+    manager: PluginManager
+    tasks: Registry[TaskSpec]
+    strategies: Registry[Strategy]
+    suites: Registry[Suite]
+    models: Registry[ModelSpec]
+    formats: Registry[Format]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What went wrong with plugins up to now."""
+        return tuple(self.manager.problems)
+
+
+def load(settings: Any = None, plugin_files: Iterable[Path] = ()) -> Toolkit:
+    """Load all plugins and collect their records.
+
+    Without settings the same toolkit is given again in one process, as long as switches, files and Python's
+    path stay. Raises UserError for a file that cannot be read or a malformed switch, PluginError in strict mode.
+    """
+    files = tuple(plugin_files)
+    if settings is None:
+        return _remembered(Switches.read(), files, tuple(sys.path))
+    return _load(Switches.read(), files, settings)
+
+
+@lru_cache(maxsize=8)
+def _remembered(switches: Switches, files: tuple[Path, ...], _path: tuple[str, ...]) -> Toolkit:
+    return _load(switches, files, None)
+
+
+def _load(switches: Switches, files: tuple[Path, ...], settings: Any) -> Toolkit:
+    manager = PluginManager([answers, *builtin_modules()], files, switches)
+    return Toolkit(
+        manager,
+        tasks=manager.registry(TaskSpec, settings),
+        strategies=manager.registry(Strategy, settings),
+        suites=manager.registry(Suite, settings),
+        models=manager.registry(ModelSpec, settings),
+        formats=manager.registry(Format, settings),
+    )
