@@ -99,6 +99,9 @@ def test_equal_margins_go_to_the_lowest_rows():
     sources, targets, margins = mine(vectors, vectors)
     assert sources[0] == targets[0] == 0
     np.testing.assert_allclose(margins, 1)
+    sources, targets, _ = mine(np.eye(3), np.eye(3)[[2, 0, 1]])
+    assert sources.tolist() == [0, 1, 2]
+    assert targets.tolist() == [1, 2, 0]
 
 
 def test_margins_of_zero_and_below_are_dropped():

@@ -51,6 +51,7 @@ def sentences(text):
         ("B-PER I-PER E-PER I-PER", [("PER", 0, 2), ("PER", 3, 3)]),
         ("B-MISC-X I-MISC-X", [("X", 0, 1)]),  # the type is what follows the LAST hyphen
         ("O O", []),
+        ("B-PER I-PER O-PER B-LOC O-LOC", [("PER", 0, 1), ("LOC", 3, 3)]),  # O with a type is outside, too
         ("", []),
         # Bare tags: the first letter is the prefix, the whole tag the type.
         ("DET NOUN NOUN NOUN VERB", [("DET", 0, 0), ("NOUN", 1, 3), ("VERB", 4, 4)]),
