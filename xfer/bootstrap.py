@@ -35,8 +35,8 @@ class Toolkit:
 def load(settings: Any = None, plugin_files: Iterable[Path] = ()) -> Toolkit:
     """Load all plugins and collect their records.
 
-    Without settings the same toolkit is given again in one process, as long as switches, files and Python's
-    path stay. Raises UserError for a file that cannot be read or a malformed switch, PluginError in strict mode.
+    Without settings the same toolkit is given again while switches, files and Python's path stay. Raises
+    UserError for a file that cannot be read or a malformed switch, PluginError in strict mode.
     """
     files = tuple(plugin_files)
     if settings is None:

@@ -1,0 +1,63 @@
+"""All that a plugin may import. `__all__` is the compatibility promise; nothing here loads torch or numpy.
+
+The metrics of retrieval need numpy and are imported at first use.
+"""
+
+# A name a line would hide the groups; the order within a group is alphabetical.
+# ruff: noqa: I001, RUF022
+# fmt: off
+from typing import TYPE_CHECKING, Any
+
+from xfer.core.errors import DataError, UnknownName, UserError, near
+from xfer.core.examples import (
+    Answer, ChoiceExample, Example, LineExample, PairExample, Row, SpanExample, TaggedExample, TextExample,
+)
+from xfer.core.hookspecs import hookimpl
+from xfer.core.manager import StopRun
+from xfer.core.metrics import (
+    accuracy, binary_f1, chunk_f1, chunks, mean, mlqa_exact_match, mlqa_f1, mlqa_scores, normalise_mlqa,
+    normalise_squad, qa_mean, squad_exact_match, squad_f1, squad_scores, squad_v2_exact_match, squad_v2_f1,
+    squad_v2_scores, standard_error, token_accuracy,
+)
+from xfer.core.records import (
+    Cell, Format, ModelSpec, Name, NoParams, Phase, Plan, PlanContext, PlannedPhase, PretrainRecipe,
+    PretrainStage, Problem, Record, ResultRow, Sampling, Source, Strategy, Suite, TaskSpec, TaskUse,
+    TrainSettings,
+)
+from xfer.core.strategy_steps import intermediate_phases, target_phases
+
+if TYPE_CHECKING:
+    from xfer.core.metrics.retrieval import (
+        accuracy_at_1, best_threshold, mine, mining_f1, nearest, occurring_once, tatoeba_accuracy, unique_texts,
+    )
+
+__all__ = [
+    # hooks
+    "StopRun", "hookimpl",
+    # tasks, suites, models
+    "Format", "ModelSpec", "Name", "PretrainRecipe", "PretrainStage", "Record", "Source", "Suite", "TaskSpec",
+    # examples
+    "Answer", "ChoiceExample", "Example", "LineExample", "PairExample", "Row", "SpanExample", "TaggedExample",
+    "TextExample",
+    # strategies and what becomes of them
+    "Cell", "NoParams", "Phase", "Plan", "PlanContext", "PlannedPhase", "Problem", "ResultRow", "Sampling",
+    "Strategy", "TaskUse", "TrainSettings", "intermediate_phases", "target_phases",
+    # errors
+    "DataError", "UnknownName", "UserError", "near",
+    # metrics, in points
+    "accuracy", "binary_f1", "chunk_f1", "chunks", "mean", "mlqa_exact_match", "mlqa_f1", "mlqa_scores",
+    "normalise_mlqa", "normalise_squad", "qa_mean", "squad_exact_match", "squad_f1", "squad_scores",
+    "squad_v2_exact_match", "squad_v2_f1", "squad_v2_scores", "standard_error", "token_accuracy",
+    # metrics of retrieval, imported at first use
+    "accuracy_at_1", "best_threshold", "mine", "mining_f1", "nearest", "occurring_once", "tatoeba_accuracy",
+    "unique_texts",
+]
+# fmt: on
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from xfer.core.metrics import retrieval
+
+        return getattr(retrieval, name)
+    raise AttributeError(f"module 'xfer.api' has no attribute {name!r}")

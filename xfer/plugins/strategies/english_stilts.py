@@ -1,0 +1,33 @@
+"""STILTs: English intermediate-task training before the target task."""
+
+from collections.abc import Sequence
+
+from xfer.api import Phase, PlanContext, Record, Strategy, hookimpl, intermediate_phases, target_phases
+
+
+class Params(Record):
+    """Parameters of `english-stilts`."""
+
+    intermediate: str = ""
+    """`a`, `a,b` (mixed), `a+b` (in sequence) or `all`; empty: the suite's default."""
+
+
+def plan(context: PlanContext, params: Params) -> Sequence[Phase]:
+    """Intermediate task(s) in English, target in English, zero-shot evaluation."""
+    first = intermediate_phases(context, params.intermediate or context.suite.default_intermediate)
+    return *first, *target_phases(context, after=first[-1].name)
+
+
+ENGLISH_STILTS = Strategy(
+    name="english-stilts",
+    summary="English intermediate task(s), target task in English, zero-shot evaluation",
+    citation="Phang et al. 2020, arXiv 2005.13013; STILTs: Phang et al. 2018, arXiv 1811.01088",
+    params=Params,
+    plan=plan,
+)
+
+
+@hookimpl
+def xfer_strategies() -> Sequence[Strategy]:
+    """One strategy."""
+    return [ENGLISH_STILTS]
