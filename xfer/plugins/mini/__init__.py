@@ -1,0 +1,1 @@
+"""The bundled suite `mini`: a generated world in six languages."""
