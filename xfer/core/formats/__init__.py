@@ -71,6 +71,16 @@ class MaskedLmOptions(Record):
     max_length: int = Field(256, ge=8)
     masking: float = Field(0.15, gt=0, lt=1)
     """Share of the tokens that are predicted; of these 80 % are masked, 10 % random, 10 % kept (BERT)."""
+    pair_one_sided: float = Field(0.8, ge=0, le=1)
+    """Share of translation pairs masked heavily on one side, drawn at random, and lightly on the other."""
+    pair_heavy: float = Field(0.5, ge=0, le=1)
+    """`masking` of the heavy side."""
+    pair_light: float = Field(0.08, ge=0, le=1)
+    """`masking` of the light side."""
+    pair_symmetric: float = Field(0.35, gt=0, lt=1)
+    """`masking` of both sides of the other pairs."""
+    pair_restart: float = Field(0.0, ge=0, le=1)
+    """Share of pairs in training whose positions restart in the second text."""
 
 
 BUILTIN_FORMATS = (

@@ -79,8 +79,8 @@ class FormatCode(ABC):
 
     @abstractmethod
     def chance(self, examples: Sequence[Any], rng: np.random.Generator) -> list[Any]:
-        """Predictions that know only the shape of the task."""
+        """Predictions that know only the shape of the task; an empty list where the format has none."""
 
     @abstractmethod
     def heuristic(self, training: Sequence[Any], examples: Sequence[Any]) -> list[Any]:
-        """Predictions of a rule without a model; `training` are English training examples, perhaps none."""
+        """Predictions of a rule without a model, or an empty list; `training` are English examples, if any."""
