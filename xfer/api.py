@@ -13,6 +13,7 @@ from xfer.core.examples import (
     Answer, ChoiceExample, Example, LineExample, PairExample, Row, SpanExample, TaggedExample, TextExample,
 )
 from xfer.core.hookspecs import hookimpl
+from xfer.core.languages import LANGUAGES, Language
 from xfer.core.manager import StopRun
 from xfer.core.metrics import (
     accuracy, binary_f1, chunk_f1, chunks, mean, mlqa_exact_match, mlqa_f1, mlqa_scores, normalise_mlqa,
@@ -36,6 +37,8 @@ __all__ = [
     "StopRun", "hookimpl",
     # tasks, suites, models
     "Format", "ModelSpec", "Name", "PretrainRecipe", "PretrainStage", "Record", "Source", "Suite", "TaskSpec",
+    # languages of XTREME, by code
+    "LANGUAGES", "Language",
     # examples
     "Answer", "ChoiceExample", "Example", "LineExample", "PairExample", "Row", "SpanExample", "TaggedExample",
     "TextExample",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -44,6 +45,16 @@ class Source(Record):
     columns: tuple[str, ...] = ()
     belongs: Callable[[Row, str], bool] | None = None
     counts: Mapping[str, int] = {}
+    quoting: bool = True
+    """Whether quotation marks protect cells of csv and tsv files; off, they are characters like others."""
+    patterns: tuple[str, ...] = ()
+    """Files of a split where they are not in a hub's layout; "{config}" and "{split}" are filled in."""
+    reader: Callable[[Path], Iterable[Row]] | None = None
+    """Reads one file that is neither parquet, jsonl, csv nor tsv."""
+    obtain: str = ""
+    """How to come by data that cannot be downloaded; they are then looked for under the data root only."""
+    otherwise: "Source | None" = None
+    """Looked for when this one is not there."""
 
 
 class TaskSpec(Record):
@@ -67,7 +78,8 @@ class TaskSpec(Record):
     """Languages with a training set; none for pure evaluation sets."""
     labels: tuple[str, ...] = ()
     """Label names in the order of their ids; empty: gathered from the training rows."""
-    source: Source | None = None
+    source: Source | tuple[Source, ...] | None = None
+    """Several sources are joined, in order."""
     rows: Callable[[str, str], Iterable[Row]] | None = None
     """`rows(split, language)`, where `source` cannot describe the files."""
     example: Callable[[Row, str], Example | None]
@@ -92,6 +104,13 @@ class TaskSpec(Record):
     """Known faults and conventions that a reader of its scores must know."""
     fixture: tuple[Row, ...] = ()
     """Two to six invented rows in the source's own layout, for the test kit."""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources that are joined; none for generated rows."""
+        if self.source is None:
+            return ()
+        return self.source if isinstance(self.source, tuple) else (self.source,)
 
 
 class Format(Record):
@@ -235,29 +254,35 @@ class Suite(Record):
 
 
 class PretrainStage(Record):
-    """One stage of pretraining on generated documents."""
+    """One stage of pretraining on generated documents, one epoch over `steps` batches of new ones."""
 
     steps: int = Field(ge=1)
     layers: int = Field(ge=1)
     """More layers than the stage before: the new ones start as copies of its last."""
     learning_rate: float = Field(gt=0)
-    translation_share: float = Field(0.0, ge=0, le=1)
-    """Share of examples that are translation pairs (translation LM, Conneau & Lample 2019)."""
-    simple_share: float = Field(0.35, ge=0, le=1)
+    warmup: float = Field(0.01, ge=0, le=1)
+    decay: Literal["linear", "constant"] = "linear"
+    translation_share: float = Field(ge=0, le=1)
+    """Share of examples that are a text with its translation (translation LM, Conneau & Lample 2019)."""
+    restart_share: float = Field(ge=0, le=1)
+    """Share of these in which positions restart in the second text."""
+    simple_share: float = Field(ge=0, le=1)
     """Share of single-sentence documents."""
 
 
 class PretrainRecipe(Record):
-    """How a suite's own checkpoint is made: tokeniser, architecture, stages. Everything follows from the seed."""
+    """How a suite's own checkpoint is made. Tokeniser, weights and data follow from `seed`."""
 
     documents: Callable[[int, int, float], Iterable[Callable[[str], str]]]
-    """`documents(seed, count, simple_share)` gives functions from a language to a text."""
+    """`documents(seed, count, simple_share)` yields functions from a language to a text."""
     languages: tuple[str, ...]
     vocabulary: int
+    tokeniser_documents: int
     config: Mapping[str, Any]
-    """Fields of `XLMRobertaConfig`."""
+    """Fields of `XLMRobertaConfig`, without `vocab_size` and `num_hidden_layers`."""
     stages: tuple[PretrainStage, ...]
     batch_size: int = 32
+    masking: float = 0.2
     seed: int = 0
 
 

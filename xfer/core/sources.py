@@ -1,0 +1,199 @@
+"""Finds the files of a `Source`: under a data root, or in the hub's snapshot. Never runs a loading script.
+
+A folder is read as `hf download <id> --repo-type dataset --local-dir DIR/<id>` leaves it: the `configs` of
+the card (the front matter of README.md) name the files of every config and split; without them the usual
+file names are looked for. A snapshot of the hub is the same folder, so there is one reader.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from xfer.core.errors import DataError, UnknownName, UserError
+from xfer.core.records import Source, TaskSpec
+from xfer.core.rows import SUFFIXES, LabelNames, label_names
+
+
+class MissingData(DataError):
+    """The rows of a task are not there for this split and language."""
+
+    def __init__(self, what: str, where: str, fix: str, task: str, split: str, language: str) -> None:
+        super().__init__(what, where, fix)
+        self.task, self.split, self.language = task, split, language
+
+
+class _NotOnHubError(Exception):
+    """The hub, or its cache when offline, does not have the data set."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """The files of one source for one split and language, in order, and the label names of its card."""
+
+    source: Source
+    folder: Path
+    files: tuple[Path, ...]
+    names: LabelNames
+
+
+def locate(task: TaskSpec, split: str, language: str, data_root: Path | None) -> list[Located]:
+    """Find the files of every source that the task joins for `split` and `language`.
+
+    Raises `UnknownName` for a language or split that the task does not have, and `MissingData` when files
+    are not there.
+    """
+    require_known(task, split, language)
+    if data_root is not None and not data_root.is_dir():
+        raise UserError("the data root is not a folder", str(data_root), "give the folder that holds <hub id>/")
+    parts = [source for source in task.sources if split in source.splits]
+    return [_locate(task, source, split, language, data_root) for source in parts]
+
+
+def require_known(task: TaskSpec, split: str, language: str) -> None:
+    """Raise `UnknownName` for a language or split that the task does not have."""
+    known = {*task.languages, *task.train_languages}
+    if language not in known:
+        raise UnknownName(f"language of {task.name}", language, known)
+    splits = {name for source in task.sources for name in source.splits}
+    if task.sources and split not in splits:
+        raise UnknownName(f"split of {task.name}", split, splits)
+
+
+def absent(task: TaskSpec, split: str, language: str, where: str, fix: str) -> MissingData:
+    """The one wording for rows that are not there."""
+    what = f"{task.name} has no {split} rows in {language!r} here"
+    return MissingData(what, where, fix, task.name, split, language)
+
+
+def _locate(task: TaskSpec, source: Source, split: str, language: str, data_root: Path | None) -> Located:
+    looked, remedies = [], []
+    candidate: Source | None = source
+    while candidate is not None:
+        config = candidate.configs.get(language, candidate.configs.get(""))
+        if config is not None and (data_root is not None or not candidate.obtain):
+            try:
+                found, missed = _search(candidate, split, config, data_root)
+            except _NotOnHubError as error:
+                found, missed = None, [str(error)]
+            if found is not None:
+                return found
+            looked += missed
+        if config is not None:
+            remedies.append(candidate.obtain or _download(candidate, data_root))
+        candidate = candidate.otherwise
+    where = f"looked for {', '.join(looked)}" if looked else "no data root was given"
+    raise absent(task, split, language, where, "\n         or: ".join(dict.fromkeys(remedies)))
+
+
+def _search(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Located | None, list[str]]:
+    """What is there if all of the split's parts are, and what was looked for in vain."""
+    folder, sought = _open(source, split, config, data_root)
+    files = [_files(folder, patterns) for patterns in sought]
+    missed = [str(folder / patterns[0]) for patterns, found in zip(sought, files, strict=True) if not found]
+    if missed:
+        return None, missed
+    names = label_names(_features(_card(folder), config))
+    return Located(source, folder, tuple(file for part in files for file in part), names), []
+
+
+def _download(source: Source, data_root: Path | None) -> str:
+    revision = "" if source.revision == "main" else f" --revision {source.revision}"
+    folder = (data_root or Path("DATA_ROOT")) / source.hub
+    return f"hf download {source.hub} --repo-type dataset{revision} --local-dir {folder}"
+
+
+def _open(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Path, list[tuple[str, ...]]]:
+    """The data set's folder, and for each of its own splits that make up `split` the patterns of its files."""
+    folder = data_root / source.hub if data_root is not None else _snapshot(source, ("README.md",))
+    sought = [
+        tuple(pattern.format(config=config, split=name) for pattern in source.patterns)
+        or _patterns_of_card(_card(folder), config, name)
+        or _usual_patterns(config, name)
+        for name in source.splits[split]
+    ]
+    if data_root is None:
+        folder = _snapshot(source, [pattern for patterns in sought for pattern in patterns])
+    return folder, sought
+
+
+def _snapshot(source: Source, patterns: Sequence[str]) -> Path:
+    """Folder of the hub's snapshot with the files that match; HF_HOME and HF_HUB_OFFLINE are honoured."""
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    place = f"{source.hub} (revision {source.revision}) on the hub"
+    try:
+        folder = snapshot_download(
+            source.hub, repo_type="dataset", revision=source.revision, allow_patterns=["README.md", *patterns]
+        )
+    except GatedRepoError as error:
+        raise UserError("the hub wants you to accept terms first", place, "log in with `hf auth login`") from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise _NotOnHubError(place) from error
+    except LocalEntryNotFoundError as error:
+        if constants.HF_HUB_OFFLINE:
+            raise _NotOnHubError(f"{place}, in its cache (HF_HUB_OFFLINE is set)") from error
+        raise UserError("the hub cannot be reached", place, "check the network, or give a data root") from error
+    except HfHubHTTPError as error:
+        raise UserError(f"the hub refused: {error}", place, "try again later, or give a data root") from error
+    return Path(folder)
+
+
+def _files(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    inside = (pattern for pattern in patterns if not pattern.startswith(("/", "hf:", "http")))
+    found = {path for pattern in inside for path in folder.glob(pattern) if path.is_file()}
+    return sorted(found)
+
+
+def _usual_patterns(config: str, split: str) -> tuple[str, ...]:
+    """File names of a split where the card names none, in the layouts that the hub's data sets use."""
+    folders = [config, "data", "."] if config in ("", "default") else [config]
+    names = [f"{split}{rest}{suffix}" for suffix in SUFFIXES for rest in ("-*", "", "/*")]
+    return tuple(f"{folder}/{name}".removeprefix("/").removeprefix("./") for folder in folders for name in names)
+
+
+def _patterns_of_card(card: Mapping[str, Any], config: str, split: str) -> tuple[str, ...]:
+    """Patterns that the card's `configs` give for a split; none if it says nothing of it."""
+    entries = [entry for entry in card.get("configs") or () if isinstance(entry, Mapping)]
+    entry = next((entry for entry in entries if entry.get("config_name") == config), {})
+    files = entry.get("data_files", ())
+    if isinstance(files, Mapping):
+        files = [{"split": name, "path": path} for name, path in files.items()]
+    elif isinstance(files, str):
+        files = [files]
+    # A bare path holds the training rows: so the hub reads it.
+    parts = [item if isinstance(item, Mapping) else {"split": "train", "path": item} for item in files]
+    paths = [part.get("path", ()) for part in parts if part.get("split") == split]
+    prefix = f"{entry['data_dir']}/" if entry.get("data_dir") else ""
+    return tuple(prefix + str(path) for group in paths for path in (group if isinstance(group, list) else [group]))
+
+
+def _features(card: Mapping[str, Any], config: str) -> Any:
+    info = card.get("dataset_info") or ()
+    entries = [info] if isinstance(info, Mapping) else info
+    return next((entry.get("features") for entry in entries if entry.get("config_name", config) == config), ())
+
+
+def _card(folder: Path) -> Mapping[str, Any]:
+    """Front matter of the folder's README.md; empty without one."""
+    path = folder / "README.md"
+    return _read_card(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=64)
+def _read_card(path: Path, modified: int) -> Mapping[str, Any]:
+    """`modified` only keeps a changed file from being answered out of the cache."""
+    from huggingface_hub import metadata_load
+
+    try:
+        return metadata_load(path) or {}
+    except Exception as error:
+        raise DataError(f"the front matter cannot be read: {error}", str(path), "fetch the file again") from error

@@ -1,0 +1,1 @@
+"""What several built-in tasks share. Nothing here is a plugin."""

@@ -1,0 +1,42 @@
+"""Labels by name, whatever a copy of the data set stores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from xfer.api import DataError, TextExample, accuracy
+
+NLI = ("entailment", "neutral", "contradiction")
+"""Ids 0, 1, 2 of the hub's SNLI, MultiNLI, ANLI and XNLI. (XTREME and jiant count in another order.)"""
+
+_UNLABELLED = (None, -1, "", "-")
+"""-1 in the hub's copies, "-" in the original SNLI, "" in test sets without gold."""
+
+
+def label_name(value: Any, names: Sequence[str]) -> str | None:
+    """The label's name; None for rows without one.
+
+    A name stays itself (core checks that it is known); an id stands for the name that the data set documents
+    for it. Raises `DataError` for an id out of range.
+    """
+    if value in _UNLABELLED:
+        return None
+    if not isinstance(value, int):
+        return value  # type: ignore[no-any-return]  # core refuses what is not a name
+    if not 0 <= value < len(names):
+        raise DataError(f"label {value} is out of range", fix=f"ids count from 0: {', '.join(names)}")
+    return names[value]
+
+
+def score_accuracy(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
+    """Accuracy in points, of label names or choices."""
+    return {"accuracy": accuracy(predictions, [example.label for example in examples])}
+
+
+def right_or_wrong(prediction: Any, example: Any, language: str) -> float:
+    """100 for the right label, else 0."""
+    return 100.0 if prediction == example.label else 0.0
+
+
+def nli_example(row: Any, language: str) -> TextExample:
+    """Premise, hypothesis and label, in the columns of the hub's NLI sets."""
+    return TextExample("", language, row["premise"], row["hypothesis"], label_name(row["label"], NLI))

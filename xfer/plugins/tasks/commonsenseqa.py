@@ -1,0 +1,64 @@
+"""CommonsenseQA: multiple choice among five answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xfer.api import ChoiceExample, DataError, Source, TaskSpec, hookimpl
+from xfer.plugins.shared.labels import right_or_wrong, score_accuracy
+
+LETTERS = ["A", "B", "C", "D", "E"]
+
+
+def example(row: Mapping[str, Any], language: str) -> ChoiceExample:
+    """The question is the prompt; the letter of the answer becomes its number."""
+    choices, key = row["choices"], row["answerKey"]
+    if key and key not in choices["label"]:
+        raise DataError(f"unknown answer {key!r}", fix=f"the choices are: {', '.join(choices['label'])}")
+    label = choices["label"].index(key) if key else None
+    return ChoiceExample(row["id"], language, row["question"], tuple(choices["text"]), label)
+
+
+TASK = TaskSpec(
+    name="commonsenseqa",
+    summary="multiple choice: everyday knowledge, five answers",
+    citation="Talmor et al. 2019, CommonsenseQA: A Question Answering Challenge Targeting Commonsense Knowledge",
+    licence="MIT",
+    format="multiple-choice",
+    languages=("en",),
+    train_languages=("en",),
+    source=Source(
+        hub="tau/commonsense_qa",
+        configs={"en": "default"},
+        splits={"train": ("train",), "dev": ("validation",)},
+        columns=("id", "question", "choices", "answerKey"),
+        counts={"train/en": 9741, "dev/en": 1221},
+    ),
+    example=example,
+    score=score_accuracy,
+    main_score="accuracy",
+    score_one=right_or_wrong,
+    eval_split="dev",
+    traps=("The test set was released without answers.",),
+    fixture=(
+        {
+            "id": "ladder",
+            "question": "Where would you lean a ladder to pick apples?",
+            "question_concept": "ladder",
+            "choices": {"label": LETTERS, "text": ["tree", "cellar", "canoe", "well", "carpet"]},
+            "answerKey": "A",
+        },
+        {
+            "id": "letter",
+            "question": "What do you need before you can post a letter?",
+            "question_concept": "letter",
+            "choices": {"label": LETTERS, "text": ["whistle", "stamp", "anchor", "spoon", "hedge"]},
+            "answerKey": "B",
+        },
+    ),
+)
+
+
+@hookimpl
+def xfer_tasks() -> list[TaskSpec]:
+    """The task of this module."""
+    return [TASK]

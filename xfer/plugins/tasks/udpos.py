@@ -1,0 +1,61 @@
+"""UDPOS: universal part-of-speech tags in 33 languages (Universal Dependencies 2.5)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, chunk_f1, hookimpl, token_accuracy
+from xfer.plugins.shared.tags import gold_tags, share_of_right_tags, tagged_example
+
+_CODES = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
+_TAGS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
+CODES, UPOS = tuple(_CODES.split()), tuple(_TAGS.split())
+WITHOUT_TRAINING = ("th", "tl", "yo")
+
+
+def example(row: Mapping[str, Any], language: str) -> TaggedExample:
+    """A sentence with a tag a word."""
+    return tagged_example(row, language, "pos_tags", UPOS)
+
+
+def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
+    """XTREME's chunk F1 over bare tags (not a token F1), and token accuracy."""
+    gold = gold_tags(examples)
+    return {"f1": chunk_f1(predictions, gold)["f1"], "accuracy": token_accuracy(predictions, gold)}
+
+
+TASK = TaskSpec(
+    name="udpos",
+    summary="part-of-speech tagging with the 17 universal tags",
+    citation="Nivre et al. 2020, Universal Dependencies v2: An Evergrowing Multilingual Treebank Collection",
+    licence="by treebank; several are non-commercial",
+    format="tagging",
+    languages=CODES,
+    train_languages=tuple(code for code in CODES if code not in WITHOUT_TRAINING),
+    labels=UPOS,
+    source=Source(
+        hub="google/xtreme",
+        configs={code: f"udpos.{LANGUAGES[code].treebank}" for code in CODES},
+        splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
+        columns=("tokens", "pos_tags"),
+        counts={"train/en": 21253, "dev/en": 3974, "test/en": 5440, "test/el": 2809, "test/ur": 535},
+    ),
+    example=example,
+    score=score,
+    main_score="f1",
+    score_one=share_of_right_tags,
+    traps=(
+        "XTREME's F1 merges neighbouring equal tags into one chunk; it differs from token accuracy.",
+        "The hub's copy mixes treebanks by name (Greek holds Ancient Greek) and keeps syntactic words apart.",
+        "Labelling a word's first piece puts Chinese and Japanese labels on a lone '▁': see tagging.label_piece.",
+    ),
+    fixture=(
+        {"tokens": ["Small", "boats", "drift", "."], "pos_tags": [0, 7, 15, 12]},
+        {"tokens": ["She", "reads", "two", "maps"], "pos_tags": [10, 15, 8, 7]},
+    ),
+)
+
+
+@hookimpl
+def xfer_tasks() -> list[TaskSpec]:
+    """The task of this module."""
+    return [TASK]
