@@ -64,14 +64,11 @@ class Plugin:
     """Unique in the manager: the owner, or a built-in's module."""
     without: str = ""
     """How to run without it."""
+    builtin: bool = False
+    """Whether it ships with xfer."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
-
-    @property
-    def builtin(self) -> bool:
-        """Whether it ships with xfer."""
-        return self.owner == BUILTIN
 
 
 def installed() -> list[tuple[Plugin, Callable[[], Any]]]:

@@ -46,7 +46,7 @@ class PluginManager:
     """Loads built-ins, then installed packages, then files; asks them in the opposite order.
 
     So files come first, then packages by (distribution, name), then built-ins; `tryfirst` and `trylast` move
-    a plugin within that. `problems` grows while the manager is used. Raises UserError for a file that cannot
+    a plugin among third parties, or among built-ins. `problems` grows while the manager is used. Raises UserError for a file that cannot
     be read, PluginError in place of any problem when `switches.strict`.
     """
 
@@ -63,7 +63,7 @@ class PluginManager:
         self._asked: dict[str, list[tuple[Plugin, Callable[..., Any]]]] = {}
         self._told: set[tuple[str, str]] = set()
         for module in reversed(list(builtins)):
-            self._register(Plugin(BUILTIN, "xfer-stilts", __version__, module.__name__), module)
+            self._register(Plugin(BUILTIN, "xfer-stilts", __version__, module.__name__, builtin=True), module)
         self._load_installed()
         for path in files:
             self.load_file(path)
@@ -191,10 +191,12 @@ class PluginManager:
         """Each implementing plugin with a caller that asks it alone, so that answers and failures have a name."""
         if hook not in self._asked:
             everyone = self._pluggy.get_plugins()
-            self._asked[hook] = [
+            found = [
                 (self._plugins[impl.plugin_name], self._pluggy.subset_hook_caller(hook, everyone - {impl.plugin}))
                 for impl in reversed(getattr(self._pluggy.hook, hook).get_hookimpls())
             ]
+            # Not even `trylast` puts a third party behind the built-ins, which would never let it answer.
+            self._asked[hook] = sorted(found, key=lambda pair: pair[0].builtin)
         return self._asked[hook]
 
     def _watched(self, plugin: Plugin, hook: str, answer: Any) -> Any:
