@@ -1,0 +1,42 @@
+"""The comparison in Markdown: pipe tables as GitHub renders them."""
+
+import re
+
+from xfer.core.comparison import Comparison
+from xfer.core.reports.grids import Entry, Grid, Line, all_grids, clean, legend, notes, number, signed
+
+
+def render(comparison: Comparison) -> str:
+    """A heading and a table a grid, then the legend and the notes."""
+    parts = ["# Comparison", *(_grid(grid) for grid in all_grids(comparison))]
+    parts.append("\n".join(f"{escape(line)}  " for line in [*legend(comparison), "Bold is the best of a column."]))
+    told = notes(comparison)
+    if told:
+        parts.append("## Notes\n\n" + "\n".join(f"- {escape(note)}" for note in told))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text in which nothing is markup."""
+    return re.sub(r"([\\`*_\[\]<>#|~&$@]|:(?=//)|(?<=www)\.|^[-+]|(?<=^\d)\.)", r"\\\1", clean(text).strip())
+
+
+def _grid(grid: Grid) -> str:
+    detailed = any(line.detail for line in grid.lines)
+    head = ["", *(["intermediate"] if detailed else []), *(escape(column) for column in grid.columns)]
+    rule = ["---"] * (1 + detailed) + ["---:"] * len(grid.columns)
+    rows = [[*_names(line, detailed), *(_cell(entry) for entry in line.entries)] for line in grid.lines]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
+    return f"## {escape(grid.title)}\n\n{table}"
+
+
+def _names(line: Line, detailed: bool) -> list[str]:
+    name = f"*{escape(line.name)}*" if line.kind == "floor" else escape(line.name)
+    return [name, *([escape(line.detail)] if detailed else [])]
+
+
+def _cell(entry: Entry) -> str:
+    value = f"**{number(entry.value)}**" if entry.best else number(entry.value)
+    change = f" ({signed(entry.delta)})" if entry.delta is not None else ""
+    spread = f" ±{number(entry.spread)}" if entry.spread is not None else ""
+    return value + entry.marks.replace("*", r"\*") + change + spread

@@ -1,0 +1,118 @@
+"""The comparison on a terminal: rich tables that fit its width."""
+
+import io
+from collections.abc import Iterator
+from itertools import pairwise
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xfer.core.comparison import Comparison
+from xfer.core.reports.grids import (
+    Entry,
+    Grid,
+    Line,
+    all_grids,
+    breakable,
+    clean,
+    common_prefix,
+    headline_grids,
+    legend,
+    notes,
+    number,
+    prefix_note,
+    signed,
+    untold,
+    without_prefix,
+)
+
+WIDTH = 100
+
+
+def render(comparison: Comparison, width: int = WIDTH, per_language: bool = True) -> str:
+    """The tables as plain text, at most `width` columns wide."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
+    show(comparison, console, per_language)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def show(comparison: Comparison, console: Console, per_language: bool = True) -> None:
+    """Print headline tables, tables by language if asked for, legend and notes, as wide as the console."""
+    prefix = common_prefix(comparison)
+    for grid in all_grids(comparison) if per_language else headline_grids(comparison):
+        shorter = without_prefix(grid, prefix)
+        for place, part in enumerate(_parts(shorter, console.width)):
+            title = f"{grid.title} (continued)" if place else grid.title
+            console.print(Text(clean(title), style="bold"), part, Text(), sep="\n")
+    lines = [*prefix_note(prefix), *legend(comparison)]
+    if console.is_terminal:
+        lines.append("Bold is the best of a column.")
+    for line in lines:
+        console.print(Text(clean(line), style="dim"))
+    for note in notes(comparison):
+        console.print(Text(f"- {clean(note)}"))
+
+
+def _parts(grid: Grid, width: int) -> Iterator[Table]:
+    """The grid in as many tables as its columns need; the names wrap before the columns do."""
+    widths = [
+        max(len(clean(column)), *(_longest(_cell(line.entries[at])) for line in grid.lines)) + _GAP
+        for at, column in enumerate(grid.columns)
+    ]
+    pieces = [_pieces(line) for line in grid.lines]
+    least = min(max(len(piece) for parts in pieces for piece in parts), width // 3)
+    wanted = max(len(piece) for parts in pieces for piece in _filled(parts, width // 2))
+    first = min(wanted, max(least, width - sum(widths)))
+    cuts, used = [0], first
+    for at, needed in enumerate(widths):
+        if used + needed > width and at > cuts[-1]:
+            cuts.append(at)
+            used = first
+        used += needed
+    for start, end in pairwise([*cuts, len(widths)]):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+        table.add_column("", max_width=first, overflow="fold")
+        for column in grid.columns[start:end]:
+            table.add_column(Text(clean(column)), justify="right", overflow="fold")
+        for line, parts, following in zip(grid.lines, pieces, [*grid.lines[1:], None], strict=True):
+            name = Text("\n".join(_filled(parts, first)))
+            cells = [_cell(entry) for entry in line.entries[start:end]]
+            last = following is not None and following.kind != line.kind
+            table.add_row(name, *cells, style="dim" if line.kind == "floor" else "", end_section=last)
+        yield table
+
+
+_GAP = 2
+
+
+def _pieces(line: Line) -> list[str]:
+    """The label where it may break, and an intermediate task that it does not tell."""
+    return [*breakable(line.name), *([f"({clean(line.detail)})"] if untold(line) else [])]
+
+
+def _filled(pieces: list[str], width: int) -> list[str]:
+    """Pieces joined to lines of at most `width`; a parameter list starts a line."""
+    lines = [pieces[0]]
+    for piece in pieces[1:]:
+        if piece[:1] in "[(" or len(lines[-1]) + len(piece) > width:
+            lines.append(piece)
+        else:
+            lines[-1] += piece
+    return lines
+
+
+def _cell(entry: Entry) -> Text:
+    text = Text(number(entry.value), style="bold" if entry.best else "")
+    text.append(entry.marks)
+    if entry.delta is not None:
+        text.append("\n" + signed(entry.delta), style="cyan" if entry.delta > 0 else "yellow")
+    if entry.spread is not None:
+        text.append(f"\n±{number(entry.spread)}", style="dim")
+    return text
+
+
+def _longest(text: Text) -> int:
+    return max(line.cell_len for line in text.split("\n", allow_blank=True))
