@@ -56,6 +56,18 @@ def write_bytes(path: Path, data: bytes, beside: Path | None = None) -> None:
         _sync_folder(path.parent)
 
 
+def create_bytes(path: Path, data: bytes) -> None:
+    """Put `data` at a path where nothing may be yet, FileExistsError otherwise; a crash can leave half of it."""
+    with disk_errors(path, len(data), folder=path.parent):
+        operation()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _fill(descriptor, data)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
 def write_text(path: Path, text: str) -> None:
     """Put `text` at `path` as UTF-8, like `write_bytes`."""
     write_bytes(path, text.encode("utf-8"))
@@ -214,8 +226,8 @@ def remove(path: Path, beside: Path | None = None) -> None:
     """
     if os.path.lexists(path):
         doomed = _temporary(beside or path.parent)
-        operation()
-        with suppress(FileNotFoundError):
+        with disk_errors(path, 4096), suppress(FileNotFoundError):  # a full disk can refuse even this
+            operation()
             path.rename(doomed)
             operation()
             _discard(doomed)
@@ -291,7 +303,11 @@ def disk_full(path: Path, needed: int) -> OutOfResources:
 
 def _write(path: Path, data: bytes, flags: int) -> None:
     operation()
-    with open(os.open(path, os.O_WRONLY | flags, 0o666), "wb", buffering=0) as file:
+    _fill(os.open(path, os.O_WRONLY | flags, 0o666), data)
+
+
+def _fill(descriptor: int, data: bytes) -> None:
+    with open(descriptor, "wb", buffering=0) as file:
         operation(half=lambda: file.write(data[: len(data) // 2]))
         rest = memoryview(data)
         while rest:
@@ -342,11 +358,8 @@ def _json(obj: Any, indent: int | None = None) -> str:
 def _whole_lines(path: Path) -> int:
     """Bytes up to the last line break."""
     with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65536)
-            file.seek(start)
-            if (found := file.read(end - start).rfind(b"\n")) >= 0:
-                return start + found + 1
-            end = start
-    return 0
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if file.read() in (b"", b"\n"):
+            return size
+    return path.read_bytes().rfind(b"\n") + 1
