@@ -232,7 +232,7 @@ def test_what_a_loose_file_defines_can_be_pickled(tmp_path: Path) -> None:
 
 def test_files_at_fault(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="plugin file cannot be read: No such file"):
-        bootstrap.load(plugin_files=[tmp_path / "absent.py"])
+        PluginManager(files=[tmp_path / "absent.py"])
     broken = tmp_path / "broken.py"
     broken.write_text("1 / 0\n")
     text = tmp_path / "plugin.txt"

@@ -45,8 +45,8 @@ def check_task(
     """Check a task against its fixture: examples of the right kind, known labels, gold scored 100, wrong less.
 
     `language` is the fixture's (English, else the task's first); with a `tokeniser` the format turns the
-    fixture into features too. `gold` and `wrong` give prediction values for examples of a format that
-    xfer does not know. Raises AssertionError.
+    fixture into features too. `gold` and `wrong` make prediction values for a list of examples, for a format
+    that xfer does not know. Raises AssertionError.
     """
     _report(f"task {spec.name}", _task_faults(spec, tokeniser, language, formats, gold, wrong))
 
@@ -196,14 +196,21 @@ def _gold(examples: Sequence[Any]) -> list[Any]:
             case TaggedExample():
                 return example.tags
             case PairExample():
-                return example.target
+                return _found(example, example.id, examples)
         return example.label
 
     return [value(example) for example in examples]
 
 
+def _found(example: PairExample, id: str | None, examples: Sequence[PairExample]) -> Any:
+    """The id as a retrieved value; with a margin, for sources only, where some examples lack a side (mining)."""
+    if all(other.source and other.target for other in examples):
+        return id
+    return (id, 1.0) if id and example.source and example.target else None
+
+
 def _wrong(spec: TaskSpec) -> Values:
-    """Values that are all wrong: the next label, choice or target; no answer where there is one."""
+    """Values that are all wrong: the next label or choice, another id; no answer where there is one."""
 
     def other(label: str | None) -> str:
         labels = spec.labels
@@ -222,7 +229,8 @@ def _wrong(spec: TaskSpec) -> Values:
                 case TaggedExample():
                     found.append(tuple(other(tag) for tag in example.tags or ()))
                 case PairExample():
-                    found.append(examples[position - 1].target)
+                    others = [other.id for other in examples if other.target and other.id != example.id]
+                    found.append(_found(example, others[position % len(others)] if others else None, examples))
                 case ChoiceExample():
                     found.append(((example.label or 0) + 1) % len(example.choices))
                 case _:
