@@ -11,6 +11,7 @@ from xfer.core.metrics.aggregate import mean
 from xfer.core.records import Record
 
 ABSENT = "–"
+BOLD = "Bold is the best of a column."
 INCOMPLETE, SAME_TASK, MIXED = "*", "†", "‡"
 
 
@@ -242,11 +243,12 @@ def _floor_line(name: str, values: Iterable[float | None]) -> Line:
 
 
 def _with_best(lines: list[Line]) -> Iterator[Line]:
-    """Mark the best entries of each column, equal ones together, where there is something to be better than."""
+    """Mark the best entries of each column, equal ones together, where they are better than any."""
     tops: list[str] = []
     for column in zip(*(line.entries for line in lines), strict=True):
         values = [entry.value for entry in column if entry.eligible and entry.value is not None]
-        tops.append(number(max(values)) if len(values) > 1 else "")
+        shown = {number(value) for value in values}
+        tops.append(number(max(values)) if len(shown) > 1 else "")
     for line in lines:
         entries = (
             entry.model_copy(update={"best": entry.eligible and number(entry.value) == top})

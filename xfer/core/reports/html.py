@@ -1,10 +1,12 @@
 """The comparison as one HTML file: no scripts, nothing fetched, light and dark, for screen, print and reader."""
 
 import html
+import shlex
 from collections.abc import Iterable, Iterator
 
 from xfer.core.comparison import Comparison
 from xfer.core.reports.grids import (
+    BOLD,
     Entry,
     Grid,
     Line,
@@ -57,7 +59,7 @@ def render(comparison: Comparison) -> str:
         tag(
             "section",
             tag("h2", "How to read the numbers"),
-            _list([*prefix_note(prefix), *legend(comparison), _COLOURS]),
+            _list([*prefix_note(prefix), *legend(comparison), BOLD, _COLOURS]),
         ),
         tag("section", tag("h2", "Notes"), _list(told or ["nothing is missing"]), id="notes"),
         *(_target(comparison, at, target) for at, target in enumerate(comparison.targets)),
@@ -79,7 +81,9 @@ def render(comparison: Comparison) -> str:
 
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_COLOURS = "Darker cells of a score map are higher scores; in a map of differences blue is gain, orange is loss."
+_COLOURS = (
+    "In a map of scores a deeper blue is a higher score; in a map of differences blue is gain, orange is loss."
+)
 
 
 def _contents(comparison: Comparison) -> Markup:
@@ -193,8 +197,9 @@ def _problems(comparison: Comparison) -> Markup:
 
 
 def _reproduction(comparison: Comparison) -> Markup:
-    runs = " ".join(comparison.reproduction.get("runs", ()))
-    terms = [tag("dt", "command"), tag("dd", tag("code", f"xfer compare {runs} --format html"))]
+    words = ["xfer", "compare", *comparison.reproduction["runs"], "--format", "html"]
+    words += ["--baseline", comparison.baseline] if comparison.baseline is not None else []
+    terms = [tag("dt", "command"), tag("dd", tag("code", shlex.join(words)))]
     for name, values in comparison.reproduction.items():
         shown = ", ".join(values) if len(values) <= _SHOWN else ""
         many = (

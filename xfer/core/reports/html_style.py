@@ -44,7 +44,7 @@ small.up{color:var(--up)}small.down{color:var(--down)}
 .floor>*{color:var(--quiet);font-style:italic}
 summary{cursor:pointer}
 dt{font-weight:600;margin-top:.5rem}dd{margin:0;overflow-wrap:anywhere}li{overflow-wrap:anywhere}
-@media(max-width:600px){main{padding:.6rem}th[scope=row]{max-width:9rem;min-width:6rem}}
+@media(max-width:600px){main{padding:.6rem}th[scope=row]{max-width:10.5rem;min-width:6rem}}
 @media print{.scroll{overflow:visible}section{break-inside:avoid}table{font-size:9px}
 td,th{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """

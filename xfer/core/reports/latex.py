@@ -7,6 +7,7 @@ from itertools import pairwise
 from xfer.core.comparison import Comparison
 from xfer.core.reports.grids import (
     ABSENT,
+    BOLD,
     INCOMPLETE,
     MIXED,
     SAME_TASK,
@@ -47,7 +48,7 @@ def render(comparison: Comparison) -> str:
     """A table environment a grid, then the legend and the notes in small print."""
     parts = [r"% In the preamble: \usepackage[T1]{fontenc} \usepackage{textcomp,booktabs}"]
     parts += [table for grid in all_grids(comparison) for table in _tables(grid)]
-    small = [escape(line) for line in [*legend(comparison), "Bold is the best of a column.", *notes(comparison)]]
+    small = [escape(line) for line in [*legend(comparison), BOLD, *notes(comparison)]]
     parts.append("{\\footnotesize\\raggedright\n" + "\\par\n".join(small) + "\\par}")
     return "\n\n".join(parts) + "\n"
 

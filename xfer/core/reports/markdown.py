@@ -3,13 +3,13 @@
 import re
 
 from xfer.core.comparison import Comparison
-from xfer.core.reports.grids import Entry, Grid, Line, all_grids, clean, legend, notes, number, signed
+from xfer.core.reports.grids import BOLD, Entry, Grid, Line, all_grids, clean, legend, notes, number, signed
 
 
 def render(comparison: Comparison) -> str:
     """A heading and a table a grid, then the legend and the notes."""
     parts = ["# Comparison", *(_grid(grid) for grid in all_grids(comparison))]
-    parts.append("\n".join(f"{escape(line)}  " for line in [*legend(comparison), "Bold is the best of a column."]))
+    parts.append("\n".join(f"{escape(line)}  " for line in [*legend(comparison), BOLD]))
     told = notes(comparison)
     if told:
         parts.append("## Notes\n\n" + "\n".join(f"- {escape(note)}" for note in told))

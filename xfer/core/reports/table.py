@@ -11,6 +11,7 @@ from rich.text import Text
 
 from xfer.core.comparison import Comparison
 from xfer.core.reports.grids import (
+    BOLD,
     Entry,
     Grid,
     Line,
@@ -49,7 +50,7 @@ def show(comparison: Comparison, console: Console, per_language: bool = True) ->
             console.print(Text(clean(title), style="bold"), part, Text(), sep="\n")
     lines = [*prefix_note(prefix), *legend(comparison)]
     if console.is_terminal:
-        lines.append("Bold is the best of a column.")
+        lines.append(BOLD)
     for line in lines:
         console.print(Text(clean(line), style="dim"))
     for note in notes(comparison):

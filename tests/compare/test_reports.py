@@ -1,0 +1,277 @@
+"""Every format: golden texts, the same numbers, and names that mean harm."""
+
+import csv
+import io
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from tests.compare import grid as made
+from tests.compare.grid import TARGETS, TRAINING, grid, row
+from xfer.core.comparison import compare
+from xfer.core.errors import UnknownName
+from xfer.core.records import Problem
+from xfer.core.reports import FORMATS, html_style, latex, render, table
+from xfer.core.reports.grids import all_grids, clean, number, signed
+
+GOLDEN = Path(__file__).parent / "golden"
+UPDATE = "XFER_UPDATE_GOLDEN"
+"""Set to 1 to write the golden texts anew; look at the difference before committing it."""
+
+
+def sample():
+    """Two seeds, three labels, one of which lacks a target and a language; a language nobody has; a problem."""
+    squad = "english-stilts[intermediate=mini-squad-v1]"
+    gone = {(squad, "mini-udpos", "en"), (squad, "mini-udpos", "de"), (squad, "mini-xnli", "zh")}
+    return compare(
+        [r for r in grid(seeds=(0, 1)) if (r.label, r.task, r.language) not in gone],
+        training_tasks=TRAINING,
+        languages={**{name: target[1] for name, target in TARGETS.items()}, "mini-udpos": ("en", "de", "tr")},
+        notes=["Suite mini is a demonstration."],
+        problems=[Problem(stage="data", message="no rows for tr", where="mini-udpos")],
+    )
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_golden_texts(format):
+    path, text = GOLDEN / f"sample.{format}", render(sample(), format)
+    if os.environ.get(UPDATE) == "1":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"if this is meant: {UPDATE}=1 pytest tests/compare"
+
+
+def test_an_unknown_format_is_refused_with_near_names():
+    with pytest.raises(UnknownName, match="no report format named 'markdwn'") as caught:
+        render(sample(), "markdwn")
+    assert caught.value.fix == "did you mean markdown?"
+
+
+def test_numbers_have_one_decimal_and_differences_a_sign():
+    assert [number(value) for value in (0, 12.34, 99.96, -0.04, None)] == ["0.0", "12.3", "100.0", "0.0", "–"]
+    assert [signed(value) for value in (1.25, -1.26, 0.0, -0.04)] == ["+1.2", "-1.3", "+0.0", "+0.0"]
+
+
+def test_every_placeof_the_grids_is_in_every_readable_format():
+    comparison = sample()
+    entries = [e for g in all_grids(comparison) for line in g.lines for e in line.entries if e.value is not None]
+    assert len(entries) > 80
+    expected = {number(e.value) for e in entries} | {signed(e.delta) for e in entries if e.delta is not None}
+    for format in ("table", "markdown", "html", "latex"):
+        found = set(re.findall(r"[+-]?\d+\.\d\b", render(comparison, format)))
+        assert expected <= found, format
+    records = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
+    means = {
+        (r["label"], r["target"]): float(r["value"]) for r in records if r["language"] == "(mean)" and r["value"]
+    }
+    assert len(means) == 11
+    for name, label in json.loads(render(comparison, "json"))["strategies"].items():
+        assert means[name, "(average)"] == label["average"]
+        for target, score in label["targets"].items():
+            assert means[name, target] == score["mean"]
+
+
+# ---------------------------------------------------------------- best, width
+
+
+def test_the_best_is_among_those_scored_on_the_same():
+    rows = [row("none", "mini-xnli", code, value=50) for code in ("en", "de", "zh")]
+    rows += [row("english-stilts", "mini-xnli", code, value=49) for code in ("en", "de", "zh")]
+    rows += [row("easy", "mini-xnli", "en", value=90)]
+    headline = all_grids(compare(rows))[0]
+    best = [line.name for line in headline.lines if line.entries[0].best]
+    assert best == ["none"]
+    equal = all_grids(compare([*rows[:3], *(r.model_copy(update={"value": 50.0}) for r in rows[3:6])]))[0]
+    assert not any(entry.best for line in equal.lines for entry in line.entries)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_tables_fit_the_terminal(width, monkeypatch):
+    many = ("en", *(f"l{n:02}" for n in range(39)))
+    for name in ("mini-one", "mini-other"):
+        monkeypatch.setitem(made.TARGETS, name, ("f1", many, 10.0, 20.0))
+    comparison = compare(grid(seeds=(0,), targets=("mini-one", "mini-other")))
+    text = table.render(comparison, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert all(re.search(rf"\b{code}\b", text) for code in many)
+    assert "(continued)" in text
+
+
+def test_a_terminal_gets_bold_and_the_summary_leaves_languages_out():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    table.show(sample(), console, per_language=False)
+    text = console.file.getvalue()
+    assert "\x1b[1m" in text
+    assert "Bold is the best" in text
+    assert "by language" not in text
+
+
+# ---------------------------------------------------------------- names that mean harm
+
+HOSTILE = (
+    '<script>alert("1")</script>',
+    '=HYPERLINK("http://evil",1)',
+    "+1|2|`rm`|**b**",
+    "-[red]x[/red] [link](http://evil) ![i](x)",
+    "@SUM(A1)\t\r\n=1",
+    r"\input{/etc/passwd} $x$ % & # _ ~ ^ {} \\ --- \end{tabular}",
+    "\x1b[31mred\x1b[0m\x07\u202eevil\u2066",
+    "' onmouseover='alert(1)",
+    "# heading\n- item &amp; www.evil.example",
+    "1. one *_y_* <b>b</b> \ud800 中文",
+)
+
+
+def hostile(name):
+    rows = [row("none", name, language, value=50.0) for language in ("en", "de")]
+    rows += [row(name, name, language, value=51.0, intermediate=name, run=name) for language in ("en", "de")]
+    rows += [row(name, name, "de", seed=1, value=50.0, intermediate=name, run=name)]
+    return compare(rows, notes=[name], problems=[Problem(stage="data", message=name, where=name)])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_cannot_steer_a_terminal(name):
+    text = table.render(hostile(name), 160)
+    text.encode("utf-8")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    # No markup of rich is obeyed: the whole name is there, brackets and all.
+    assert re.sub(r"\s", "", clean(name)) in re.sub(r"\s", "", text)
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.attributes, self.text = set(), [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+TAGS = (
+    "html head meta title style body main section h1 h2 p nav a div table caption thead tbody tr th td b small "
+    "ul li dl dt dd code details summary wbr"
+)
+MARKDOWN_TAGS = "h1 h2 table thead tbody tr th td p br ul li strong em"
+ATTRIBUTES = "lang charset name content http-equiv href aria-label class role tabindex scope id"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text_in_html(name):
+    text = render(hostile(name), "html")
+    text.encode("utf-8")
+    page = Page()
+    page.feed(text)
+    assert page.tags <= set(TAGS.split())
+    assert {key for key, _ in page.attributes} <= set(ATTRIBUTES.split())
+    assert any(clean(name) in part for part in page.text)
+    assert all(value.startswith("#") for key, value in page.attributes if key == "href")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text_in_markdown(name):
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    document = render(hostile(name), "markdown")
+    page = Page()
+    page.feed(parser.render(document))
+    assert page.tags == set(MARKDOWN_TAGS.split())
+    assert {key for key, _ in page.attributes} <= {"style"}
+    # As a cell, as an item of a list and as a column.
+    assert sum(part.strip() == clean(name).strip() for part in page.text) >= 6
+    assert not re.search(r"(?<!\\)www\.|(?<!\\)://", document)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text_in_latex(name):
+    escaped = latex.escape(name)
+    left = re.sub(r"\\(?:[#$%&_{}]|text[a-z]+\{\}|d?dag\{\})", "", escaped)
+    left = left.replace("{[}", "").replace("{]}", "").replace("{*}", "").replace("-{}", "").replace(r"$\pm$", "")
+    assert not re.search(r"[\\#$%&_{}~^<>|\[\]*]", left)
+    assert "--" not in escaped
+    assert all(ord(character) < 0x100 for character in escaped)
+    document = render(hostile(name), "latex")
+    assert document.count(r"\begin{tabular}") == document.count(r"\end{tabular}") == 4
+    assert "\\input" not in document
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_no_formulas_in_a_spreadsheet(name):
+    records = list(csv.reader(io.StringIO(render(hostile(name), "csv"))))
+    assert len({len(record) for record in records}) == 1
+    for record in records:
+        for field in record:
+            assert not field.lstrip().startswith(("=", "+", "@"))
+            assert not field.startswith("-") or float(field) < 0
+    assert any(clean(name) in record[0] for record in records)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_survive_json(name):
+    text = render(hostile(name), "json")
+    assert text.isascii()
+    assert name in json.loads(text)["strategies"]
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_fetches_and_runs_nothing():
+    text = render(sample(), "html")
+    assert "default-src 'none'" in text.replace("&#x27;", "'")
+    assert not re.search(r"<script|<link|<img|<iframe|https?:|url\(|@import|\bon[a-z]+=", text)
+
+
+def test_table_headers_have_scopes_and_captions():
+    text = render(sample(), "html")
+    assert text.count("<table>") == text.count("<caption") == 3 + 2 * 3 + 1
+    assert all("scope=" in head for head in re.findall(r"<th\b[^>]*>", text))
+
+
+def _luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one, other):
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_contrasts_with_every_background(scheme):
+    grounds = [html_style.PAPER[scheme], *html_style.SCORES[scheme], *html_style.GAINS[scheme]]
+    grounds += html_style.LOSSES[scheme]
+    assert len(grounds) == 1 + html_style.SCORE_STEPS + 2 * html_style.GAIN_STEPS
+    assert min(_contrast(html_style.INK[scheme], ground) for ground in grounds) >= 4.5
+    accents = [html_style.ACCENTS[scheme][name] for name in ("up", "down", "quiet")]
+    assert min(_contrast(accent, html_style.PAPER[scheme]) for accent in accents) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colour_scales_rise_evenly_in_lightness(scheme):
+    for scale in (html_style.SCORES[scheme], html_style.GAINS[scheme], html_style.LOSSES[scheme]):
+        steps = [_contrast(colour, html_style.PAPER[scheme]) for colour in scale]
+        assert steps == sorted(steps)
+        assert len(set(steps)) == len(steps)
+
+
+def test_a_large_page_stays_small(monkeypatch):
+    many = ("en", *(f"l{n:02}" for n in range(39)))
+    names = ["none", *(f"english-stilts[intermediate=task-{n}]" for n in range(9))]
+    for n in range(9):
+        monkeypatch.setitem(made.TARGETS, f"task-{n}", ("f1", many, 10.0, 20.0))
+    for name in names:
+        monkeypatch.setitem(made.LABELS, name, ("english-stilts", name, 1.0))
+    comparison = compare(grid(seeds=(0,), labels=names, targets=tuple(f"task-{n}" for n in range(9))))
+    assert len(render(comparison, "html").encode()) <= 500_000
