@@ -26,6 +26,7 @@ LINES = [
     "แม่น้ำไหลผ่านโรงสีเก่าและตลาด",
     "कमला ने बाज़ार से बारह सेब खरीदे।",
     "Mto unapita karibu na kinu cha zamani 🙂 👍🏽",
+    "0 1 2 3 4 5 6 7 8 9",
     "Cafe\u0301 ole\u0301, nai\u0308ve re\u0301sume\u0301 — done!",
 ]
 SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -33,7 +34,7 @@ POSITION_OFFSET = 2
 
 
 def train_tokeniser() -> Tokeniser:
-    """XLM-R's construction (Unigram, Metaspace, its special tokens) on ten lines."""
+    """XLM-R's construction (Unigram, Metaspace, its special tokens) on a few lines."""
     backend = Tokenizer(models.Unigram())
     backend.normalizer = normalizers.Sequence([normalizers.Replace(Regex("[\u200b\ufeff]"), ""), normalizers.NFC()])
     backend.pre_tokenizer = pre_tokenizers.Metaspace()

@@ -1,7 +1,7 @@
 """What the formats share: ragged arrays of token ids, layouts of special tokens, and words of a text."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from xfer.core.features import Column, Features
 if TYPE_CHECKING:
     from xfer.core.tokeniser import Tokeniser
 
-CHUNK = 4096
+CHUNK = 1024
 """Texts encoded at once: `tokenizers` keeps many times the size of the ids per text until it is let go."""
 UNLABELLED = -100
 """The label of what has none, by torch's convention."""
@@ -113,7 +113,7 @@ def framed(rows: Ragged, frame: Layout) -> tuple[Ragged, np.ndarray]:
 
 
 def single_items(
-    tokens: Ragged, example: Any, columns: dict[str, Column], dropped: dict[str, int] | None = None
+    tokens: Ragged, example: Any, columns: dict[str, Column], dropped: Mapping[str, int] | None = None
 ) -> Features:
     """Features whose items are one sequence each."""
     return Features(
