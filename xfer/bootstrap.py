@@ -1,4 +1,4 @@
-"""Joins the plugin manager, core's own answers and the built-in plugins. Light: no torch."""
+"""Joins the plugin manager, core's own answers and the built-in plugins, without torch."""
 
 import sys
 from collections.abc import Iterable
@@ -35,13 +35,13 @@ class Toolkit:
 def load(settings: Any = None, plugin_files: Iterable[Path] = ()) -> Toolkit:
     """Load all plugins and collect their records.
 
-    Without settings the same toolkit is given again while switches, files and Python's path stay. Raises
-    UserError for a file that cannot be read or a malformed switch, PluginError in strict mode.
+    Without settings the same toolkit is given while switches, files and Python's path stay. Raises UserError
+    for a file that cannot be read or a malformed switch, PluginError in strict mode.
     """
-    files = tuple(plugin_files)
-    if settings is None:
-        return _remembered(Switches.read(), files, tuple(sys.path))
-    return _load(Switches.read(), files, settings)
+    switches, files = Switches.read(), tuple(plugin_files)
+    if settings is not None:
+        return _load(switches, files, settings)
+    return _remembered(switches, files, tuple(sys.path))
 
 
 @lru_cache(maxsize=8)
@@ -52,7 +52,7 @@ def _remembered(switches: Switches, files: tuple[Path, ...], _path: tuple[str, .
 def _load(switches: Switches, files: tuple[Path, ...], settings: Any) -> Toolkit:
     manager = PluginManager([answers, *builtin_modules()], files, switches)
     return Toolkit(
-        manager,
+        manager=manager,
         tasks=manager.registry(TaskSpec, settings),
         strategies=manager.registry(Strategy, settings),
         suites=manager.registry(Suite, settings),

@@ -1,14 +1,15 @@
 """Short names, full names, ambiguity, near names."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.plugins.conftest import TASK
+from tests.plugins.conftest import TASK, Install
 from xfer.core.discovery import Switches
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.manager import PluginManager
-from xfer.core.records import TaskSpec
+from xfer.core.records import Suite, TaskSpec
 from xfer.core.registry import Registry
 from xfer.testing.samples import FIRST, SECOND, TRAINABLE
 
@@ -80,14 +81,26 @@ def test_a_name_that_nothing_answers_to_brings_near_ones(registry: Registry[Task
     assert caught.value.fix == "known: belebele/kit-first, kit-classification, kit-second, xfer/kit-first"
 
 
-def test_an_unknown_name_tells_of_plugins_that_did_not_load(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("import nothing_of_this_name\n")
-    registry = PluginManager(files=[broken], switches=Switches(off=True)).registry(TaskSpec)
-    with pytest.raises(
-        UnknownName, match=r"not loaded: broken \(broken.py sha256:\w+\) failed; see `xfer plugins`"
-    ):
-        registry.get("its-task")
+def test_an_unknown_name_tells_of_plugins_that_did_not_load(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("xfer-broken", "0.1", {"broken": "fake_broken"}, {"fake_broken.py": "import nothing_of_this_name\n"})
+    install("xfer-off", "2", {"off": "fake_off"}, {"fake_off.py": TASK.format(name="its-task")})
+    twice = tmp_path / "twice.py"
+    twice.write_text(TASK.format(name="t").replace("[TASK]", "[1]") + "@hookimpl\ndef xfer_suites(): return [1]\n")
+    monkeypatch.setenv("XFER_DISABLE_PLUGINS", "off")
+    manager = PluginManager(files=[twice])
+    manager.registry(Suite)
+    with pytest.raises(UnknownName, match="no task named 'its-task'") as caught:
+        manager.registry(TaskSpec).get("its-task")
+    assert re.fullmatch(
+        r"known: none \(not loaded: broken \(xfer-broken 0.1\) failed; off \(xfer-off 2\) is switched off; "
+        r"twice \(twice.py sha256:\w{12}\) failed; see `xfer plugins`\)",
+        caught.value.fix,
+    )
+    monkeypatch.setenv("XFER_NO_PLUGINS", "1")
+    with pytest.raises(UnknownName, match="not loaded: installed plugins, by XFER_NO_PLUGINS; see"):
+        PluginManager().registry(TaskSpec).get("its-task")
 
 
 def test_a_name_given_twice_by_one_plugin_counts_once(tmp_path: Path) -> None:

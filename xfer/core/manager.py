@@ -46,8 +46,8 @@ class PluginManager:
     """Loads built-ins, then installed packages, then files; asks them in the opposite order.
 
     So files come first, then packages by (distribution, name), then built-ins; `tryfirst` and `trylast` move
-    a plugin among third parties, or among built-ins. `problems` grows while the manager is used. Raises UserError for a file that cannot
-    be read, PluginError in place of any problem when `switches.strict`.
+    a plugin among third parties, or among built-ins. `problems` grows while the manager is used. Raises
+    UserError for a file that cannot be read, PluginError in place of any problem when `switches.strict`.
     """
 
     def __init__(
@@ -84,8 +84,11 @@ class PluginManager:
             self._register(plugin, import_file(path, f"xfer_file_{path.stem}_{digest}"))
 
     def _load_installed(self) -> None:
+        if self.switches.off:
+            self.missing.append("installed plugins, by XFER_NO_PLUGINS")
+            return
         loaded: dict[str, tuple[Plugin, Any]] = {}
-        for plugin, load in [] if self.switches.off else installed():
+        for plugin, load in installed():
             if not self.switches.let_in(plugin.owner):
                 self.missing.append(f"{plugin} is switched off")
                 continue
@@ -224,7 +227,7 @@ class PluginManager:
             if needed or self.switches.strict:
                 fix = f"to run without it: {plugin.without}" if plugin.without else ""
                 raise PluginError(f"plugin {plugin}: {problem.message}", problem.where, fix) from error
-            if stage == "load":
+            if stage == "load" and f"{plugin} failed" not in self.missing:
                 self.missing.append(f"{plugin} failed")
             if (plugin.name, doing) not in self._told:
                 self.problems.append(problem)

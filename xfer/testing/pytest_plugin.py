@@ -11,6 +11,7 @@ import pytest
 
 if TYPE_CHECKING:
     from xfer.core.manager import PluginManager
+    from xfer.testing.encoders import Kind
 
 
 class Outcome(NamedTuple):
@@ -47,11 +48,11 @@ def xfer_manager() -> "PluginManager":
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Callable[["Kind"], Path]:
     """`tiny_encoder(kind)` gives the folder of a two-layer encoder with random weights, made once a session."""
-    made: dict[str, Path] = {}
+    made: dict[Kind, Path] = {}
 
-    def folder(kind: str) -> Path:
+    def folder(kind: "Kind") -> Path:
         from xfer.testing.encoders import tiny_encoder as make
 
         if kind not in made:
