@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from xfer.core import answers
 from xfer.core.discovery import Switches
@@ -32,7 +31,7 @@ class Toolkit:
         return tuple(self.manager.problems)
 
 
-def load(settings: Any = None, plugin_files: Iterable[Path] = ()) -> Toolkit:
+def load(settings: object = None, plugin_files: Iterable[Path] = ()) -> Toolkit:
     """Load all plugins and collect their records.
 
     Without settings the same toolkit is given while switches, files and Python's path stay. Raises UserError
@@ -49,7 +48,7 @@ def _remembered(switches: Switches, files: tuple[Path, ...], _path: tuple[str, .
     return _load(switches, files, None)
 
 
-def _load(switches: Switches, files: tuple[Path, ...], settings: Any) -> Toolkit:
+def _load(switches: Switches, files: tuple[Path, ...], settings: object) -> Toolkit:
     manager = PluginManager([answers, *builtin_modules()], files, switches)
     return Toolkit(
         manager=manager,
