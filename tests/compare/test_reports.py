@@ -5,6 +5,8 @@ import io
 import json
 import os
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -275,3 +277,21 @@ def test_a_large_page_stays_small(monkeypatch):
         monkeypatch.setitem(made.LABELS, name, ("english-stilts", name, 1.0))
     comparison = compare(grid(seeds=(0,), labels=names, targets=tuple(f"task-{n}" for n in range(9))))
     assert len(render(comparison, "html").encode()) <= 500_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path):
+    preamble, *tables = zip(
+        *(render(c, "latex").split("\n\n", 1) for c in (sample(), *map(hostile, HOSTILE))), strict=True
+    )
+    needed = preamble[0].partition(": ")[2]
+    document = "\n\\clearpage\n".join(tables[0])
+    path = tmp_path / "report.tex"
+    path.write_text(
+        f"\\documentclass{{article}}{needed}\n\\begin{{document}}\n{document}\n\\end{{document}}\n", "utf-8"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", path.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "report.pdf").exists()
