@@ -40,7 +40,7 @@ def row(label="none", task="mini-xnli", language="en", seed=0, value=50.0, **cha
         "chance": chance,
         "heuristic": heuristic,
         "phase": f"{label}/{task}/{seed}",
-        "signature": f"{metric}|task:{task}|lang:{language}|split:test|limit:200",
+        "signature": f"task={task}-v1;split=test;via=original;limit=200",
         "data_fingerprint": f"data-{task}-{language}",
         "xfer_version": "0.1.0",
         "plugin_versions": {"xfer": "0.1.0"},

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid, row
+from xfer.core.comparable import signature_fields
 from xfer.core.comparison import compare
 from xfer.core.errors import Problems, UnknownName, UserError
 from xfer.core.records import Problem
@@ -150,7 +151,7 @@ def test_a_failed_row_supersedes_nothing():
 def test_unlike_signatures_are_refused_by_field_and_label():
     rows = pair("none", {"en": (50,), "de": (40,)})
     rows += [
-        r.model_copy(update={"label": "english-stilts", "signature": r.signature.replace("limit:200", "limit:500")})
+        r.model_copy(update={"label": "english-stilts", "signature": r.signature.replace("limit=200", "limit=500")})
         for r in rows
     ]
     with pytest.raises(UserError, match=r"mini-xnli: limit differs \(200: none; 500: english-stilts\)") as caught:
@@ -159,6 +160,15 @@ def test_unlike_signatures_are_refused_by_field_and_label():
     comparison = compare(rows, mixed=True)
     assert all(s.mixed for label in comparison.labels for s in label.targets["mini-xnli"].by_language.values())
     assert "‡ rows of unlike signatures were averaged." in render(comparison, "table")
+
+
+def test_signatures_fall_into_their_fields():
+    assert signature_fields("task=x-v1;layer=12;prefix=query: ") == {
+        "task": "x-v1",
+        "layer": "12",
+        "prefix": "query: ",
+    }
+    assert signature_fields("f1|panx|lang:sw") == {"part 1": "f1", "part 2": "panx", "lang": "sw"}
 
 
 def test_unlike_test_data_is_refused():

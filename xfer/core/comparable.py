@@ -1,5 +1,6 @@
 """Which result rows may be averaged: validation, one evaluation split, one row a cell, equal signatures."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -119,9 +120,9 @@ def _differing(kinds: Mapping[tuple[str, str], set[str]]) -> dict[str, list[tupl
 
 
 def signature_fields(signature: str) -> dict[str, str]:
-    """The fields of a signature "part|name:value|name=value"; parts without a name are numbered."""
+    """The fields of a signature "name=value;name=value" (or "|" and ":"); parts without a name are numbered."""
     fields = {}
-    for place, part in enumerate(signature.split("|"), 1):
+    for place, part in enumerate(re.split(r"[;|]", signature), 1):
         cut = min((at for at in (part.find(":"), part.find("=")) if at > 0), default=-1)
         name, value = (part[:cut], part[cut + 1 :]) if cut > 0 else (f"part {place}", part)
         fields[name] = value
