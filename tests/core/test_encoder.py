@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceCl
 from xfer.core.encoder import Encoder
 from xfer.core.errors import UserError
 from xfer.core.features import Batch
-from xfer.testing.encoders import KINDS
+from xfer.testing.encoders import KINDS, tiny_config
 
 STREAMED = ("xlm-roberta", "bert", "roberta", "distilbert")
 
@@ -103,18 +103,33 @@ def test_layers_above_the_exit_are_not_run(tiny_encoder: Folders, kind: str) -> 
     assert runs == [0, 0, 1]
 
 
-def test_where_exits_would_differ_all_layers_are_run(tiny_encoder: Folders) -> None:
-    """Encoders that normalise after their last layer: the truncated stack gives something else."""
-    model = AutoModel.from_pretrained(tiny_encoder("xlm-roberta"), add_pooling_layer=False)
-    model.encoder.register_forward_hook(
-        lambda module, args, out: type(out)(last_hidden_state=out.last_hidden_state * 3.0)
-    )
-    encoder = Encoder(model)
-    texts = sequences()
+@pytest.mark.parametrize(
+    ("kind", "extra", "stream"),
+    [
+        ("xlm-roberta-xl", {"max_position_embeddings": 66}, True),
+        ("modernbert", {"local_attention": 8}, False),
+    ],
+)
+def test_encoders_of_other_make_are_tried_before_a_short_cut_is_taken(kind: str, extra: Any, stream: bool) -> None:
+    """Both normalise after their last layer, so that a shorter stack gives something else; one has windows."""
+    torch.manual_seed(0)
+    encoder = Encoder.from_config({**tiny_config("xlm-roberta", 100), "model_type": kind, **extra})
+    assert encoder.stream is stream
+    texts = sequences((20, 3, 7))
     batch = batch_of(encoder, texts)
     with torch.no_grad():
-        got = torch.cat(by_sequence(encoder(batch, 1), batch, texts))
-    torch.testing.assert_close(got, torch.cat(own_states(tiny_encoder("xlm-roberta"), texts, 1)), **TIGHT)
+        got = [by_sequence(encoder(batch, layer), batch, texts) for layer in range(3)]
+        encoder.model.set_attn_implementation("sdpa")
+        own = encoder.model(**pad(texts, encoder.pad_id), output_hidden_states=True).hidden_states
+    for states, expected in zip(got, own, strict=True):
+        for state, row in zip(states, expected, strict=True):
+            torch.testing.assert_close(state, row[: len(state)], **TIGHT)
+
+
+@pytest.mark.parametrize(("kind", "what"), [("albert", "list of 2 layers"), ("eurobert", "embeddings")])
+def test_encoders_that_xfer_cannot_take_apart_are_told(kind: str, what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        Encoder.from_config({**tiny_config("xlm-roberta", 100), "model_type": kind, "num_key_value_heads": 2})
 
 
 # ---------------------------------------------------------------- nothing else changes the numbers

@@ -54,6 +54,8 @@ class Encoder(nn.Module):
         if with_lm_head:
             self.lm_head, self._head_prefix = files.lm_head_of(model)
         self._masked_lm = type(model).__name__ if with_lm_head else ""
+        if not isinstance(getattr(base, "embeddings", None), nn.Module):
+            raise UserError(f"{type(base).__name__} has no embeddings that xfer could find")
         # in a tuple, or the module would be registered a second time
         self._stack = _layer_stack(base, self.config.num_hidden_layers)
         self._dropout = float(_first(self.config, "hidden_dropout_prob", "dropout") or 0.0)
