@@ -1,7 +1,7 @@
 """Changes of a store that are killed, or fail, at every file operation. Run as a script, it does so.
 
-`python scenarios.py ROOT NAME ACTION` makes one store per file operation of the change below ROOT, in forked
-processes, and prints how many there were and how each process ended.
+`python scenarios.py ROOT NAME` makes one store per kind of fault and file operation of the change below ROOT, in
+forked processes, and prints how each process ended.
 """
 
 import importlib
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,28 +132,28 @@ def in_child(work: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(root: Path, name: str, action: str) -> None:
+def main(root: Path, name: str) -> None:
     scenario = SCENARIOS[name]
     if name.endswith("checkpoint"):
         importlib.import_module("safetensors.torch")  # once, and not in every child
 
-    def run(folder: Path, fault: int | None) -> int:
+    def run(folder: Path, fault: int = 0, action: str = "") -> int:
         store = Store(folder)
         scenario.before(store)
         begun = faults.operations()
-        if fault is not None:
+        if fault:
             os.environ[faults.VARIABLE] = f"write:{begun + fault}:{action}"
         scenario.change(store)
-        return faults.operations() - begun if fault is None else 0
+        return faults.operations() - begun
 
-    scenario_operations = in_child(lambda: run(root / "new", None))
     in_child(lambda: scenario.before(Store(root / "old")) or 0)
-    ends = [
-        in_child(lambda n=number: run(root / str(n), n))  # type: ignore[misc]
-        for number in range(1, scenario_operations + 1)
-    ]
-    print(json.dumps({"operations": scenario_operations, "ends": ends}))
+    count = in_child(lambda: run(root / "new"))
+    ends = {
+        action: [in_child(partial(run, root / action / str(n), n, action)) for n in range(1, count + 1)]
+        for action in ("kill", "enospc")
+    }
+    print(json.dumps(ends))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -34,14 +34,12 @@ LEAST = {
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name == "same-checkpoint" else ()) for name in LEAST]
 
 
-def run_all(root: Path, name: str, action: str) -> list[int]:
+def run_all(root: Path, name: str) -> dict[str, list[int]]:
     environment = os.environ | {"PYTHONPATH": str(Path(xfer.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, scenarios.__file__, str(root), name, action]
+    command = [sys.executable, scenarios.__file__, str(root), name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["operations"] == len(told["ends"]) >= LEAST[name]
-    ends: list[int] = told["ends"]
+    ends: dict[str, list[int]] = json.loads(done.stdout)
     return ends
 
 
@@ -49,39 +47,34 @@ def leftovers(root: Path) -> list[str]:
     return [path.name for path in root.rglob("*") if path.name.startswith((".tmp-", ".old-"))]
 
 
-def check(root: Path, name: str, count: int) -> int:
-    """Every store is old or new in each part, and the change can be made again; how many were new."""
+def check(root: Path, name: str, folder: Path) -> bool:
+    """A store is old or new in each part, and the change can be made again; whether it was new."""
     scenario = scenarios.SCENARIOS[name]
-    old, new = scenario.state(Store(root / "old")), scenario.state(Store(root / "new"))
-    finished = 0
-    for number in range(1, count + 1):
-        seen = scenario.state(Store(root / str(number)))
-        assert set(seen) == set(old)
-        for part, value in seen.items():
-            assert value in (old[part], new[part]), (number, part)
-        finished += seen == new
-        again = Store(root / str(number))
-        scenario.change(again)
-        seen = scenario.state(Store(root / str(number)))
-        assert seen == new or name == "append"
-        for folder in (root / str(number)).rglob(""):
-            files.sweep(folder)
-        assert leftovers(root / str(number)) == []
-    return finished
+    old, new, seen = (scenario.state(Store(each)) for each in (root / "old", root / "new", folder))
+    assert set(seen) == set(old)
+    for part, value in seen.items():
+        assert value in (old[part], new[part]), (folder, part)
+    scenario.change(Store(folder))
+    again = scenario.state(Store(folder))
+    if name == "append":
+        again["rows"] = [*old["rows"], again["rows"][-1]]
+    assert again == new
+    for below in folder.rglob(""):
+        files.sweep(below)
+    assert leftovers(folder) == []
+    return seen == new
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_kill_at_any_file_operation_leaves_old_or_new(tmp_path: Path, name: str) -> None:
-    ends = run_all(tmp_path, name, "kill")
-    assert set(ends) == {-signal.SIGKILL}
-    finished = check(tmp_path, name, len(ends))
-    assert finished < len(ends) or name in ("lock", "same-checkpoint")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_full_disk_at_any_file_operation_leaves_old_or_new(tmp_path: Path, name: str) -> None:
-    ends = run_all(tmp_path, name, "enospc")
-    assert set(ends) == {ExitStatus.RESOURCES}
+def test_a_fault_at_any_file_operation_leaves_old_or_new(tmp_path: Path, name: str) -> None:
+    ends = run_all(tmp_path, name)
+    assert set(ends["kill"]) == {-signal.SIGKILL}
+    assert set(ends["enospc"]) == {ExitStatus.RESOURCES}
+    assert len(ends["kill"]) == len(ends["enospc"]) >= LEAST[name]
     if name == "first":
-        assert leftovers(tmp_path) == []
-    check(tmp_path, name, len(ends))
+        assert leftovers(tmp_path / "enospc") == []
+    for action, each in ends.items():
+        news = [check(tmp_path, name, tmp_path / action / str(number)) for number in range(1, len(each) + 1)]
+        assert len(news) == len(each)
+        # The first operation comes too early and, where there is cleaning up to do, the last one too late.
+        assert not news[0] or name in ("lock", "same-checkpoint")
