@@ -24,9 +24,10 @@ LONGEST_WORD = 2000
 
 def check(example: Example, labels: Sequence[str], where: str) -> None:
     """Raise `DataError` for an example whose fields do not fit its kind or the task's labels."""
+    _texts(where, identifier=example.id)
     match example:
         case TextExample():
-            _texts(where, text=example.text, text_pair=example.text_pair or "", label=example.label or "")
+            _texts(where, text=example.text, text_pair=example.text_pair or "")
             if example.label is not None:
                 _known(example.label, labels, where)
         case ChoiceExample():

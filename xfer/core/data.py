@@ -12,13 +12,13 @@ from pathlib import Path
 from xfer.core.checking import check, realign, useless
 from xfer.core.errors import DataError, PluginError, UserError
 from xfer.core.examples import Example, PairExample, Row, SpanExample
-from xfer.core.records import Problem, TaskSpec
+from xfer.core.records import Problem, Source, TaskSpec
 from xfer.core.rows import FileRow, read_rows
 from xfer.core.sources import Located, MissingData, absent, locate, require_known
 
 __all__ = ["Loaded", "MissingData", "fingerprint", "load_examples", "load_rows"]
 
-UNALIGNED = "answer not found in its context"
+UNALIGNED, REFUSED = "no answer found in its context", "some answer not found in its context"
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,12 @@ def load_examples(
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
     seen: dict[str, str] = {}
+    used: dict[str, Source] = {}
     count = realigned = 0
     for count, row in enumerate(rows, 1):
         where = row.where if isinstance(row, FileRow) else f"row {count} of {place}"
+        if isinstance(row, FileRow) and row.source is not None:
+            used[row.source.hub] = row.source
         example = _example(task, row, language, where)
         if example is None:
             dropped["not used by the task"] += 1
@@ -85,19 +88,19 @@ def load_examples(
             example, moved, refused = realign(example, where)
             realigned += moved
             reason = UNALIGNED if refused and not example.answers else ""
-            dropped["gold answers not found in their context"] += refused if not reason else 0
+            dropped[REFUSED] += 0 if reason else refused
         if reason:
             dropped[reason] += 1
         else:
             examples.append(example)
-    dropped = +dropped
+    dropped = +dropped  # without zeros
     if not examples:
         told = "; ".join(f"{reason}: {number}" for reason, number in dropped.items())
         raise DataError(f"none of the {count} rows can be used", place, told or "the source holds no rows")
-    problems = _problems(task, split, language, count, realigned, dropped)
-    queries = limit if isinstance(examples[0], PairExample) else None
-    kept = examples if queries is not None else _cut(examples, limit, len(task.sources) > 1)
-    return Loaded(kept, dict(dropped), problems, count, realigned, queries)
+    problems = _problems(place, f"{split}/{language}", used.values(), count, realigned, dropped)
+    if isinstance(examples[0], PairExample):
+        return Loaded(examples, dict(dropped), problems, count, realigned, limit)
+    return Loaded(_cut(examples, limit, len(task.sources) > 1), dict(dropped), problems, count, realigned)
 
 
 def fingerprint(task: TaskSpec, split: str, languages: Iterable[str], data_root: Path | None) -> str:
@@ -123,7 +126,7 @@ def _read(task: TaskSpec, split: str, language: str, parts: list[Located]) -> It
     for part in parts:
         source = part.source
         for file in part.files:
-            for row in read_rows(file, source.columns, part.names, source.quoting, source.reader):
+            for row in read_rows(file, source, part.names):
                 empty = False
                 if source.belongs is None or source.belongs(row, language):
                     found = True
@@ -159,17 +162,18 @@ def _cut(examples: list[Example], limit: int | None, joined: bool) -> list[Examp
 
 
 def _problems(
-    task: TaskSpec, split: str, language: str, rows: int, realigned: int, dropped: Counter[str]
+    place: str, key: str, sources: Iterable[Source], rows: int, realigned: int, dropped: Counter[str]
 ) -> list[Problem]:
-    place = f"{task.name} {split} ({language})"
-    messages = []
-    published = [source.counts.get(f"{split}/{language}") for source in task.sources if split in source.splits]
+    messages = [f"from {source.hub}: {source.note}" for source in sources if source.note]
+    published = [source.counts.get(key) for source in sources]
     expected = sum(filter(None, published))
     if published and None not in published and expected != rows:
         messages.append(f"{rows:,} rows where the published number is {expected:,}")
     if realigned:
         messages.append(f"{realigned:,} answer offsets were misplaced and have been realigned ({rows:,} rows)")
-    messages += [f"{number:,} rows: {reason}" for reason, number in dropped.items() if "answer" in reason]
+    messages += [
+        f"{number:,} rows: {reason}" for reason, number in dropped.items() if reason in (UNALIGNED, REFUSED)
+    ]
     return [Problem(stage="data", message=f"{place}: {message}", where=place) for message in messages]
 
 

@@ -55,6 +55,8 @@ class Source(Record):
     """How to come by data that cannot be downloaded; they are then looked for under the data root only."""
     otherwise: "Source | None" = None
     """Looked for when this one is not there."""
+    note: str = ""
+    """Told as a problem wherever these rows are used: what sets this copy apart from the published data."""
 
 
 class TaskSpec(Record):

@@ -13,6 +13,7 @@ from typing import Any
 
 from xfer.core.errors import DataError
 from xfer.core.examples import Row
+from xfer.core.records import Source
 
 LabelNames = Mapping[str, tuple[str, ...]]
 SUFFIXES = (".parquet", ".jsonl", ".csv", ".tsv")
@@ -20,42 +21,37 @@ csv.field_size_limit(2**31 - 1)
 
 
 class FileRow(dict[str, Any]):
-    """A row with the file and the line or row number that it came from, for messages."""
+    """A row with its source, and the file and the line or row number for messages."""
 
-    __slots__ = ("where",)
+    __slots__ = ("source", "where")
 
     def __init__(self, cells: Iterable[tuple[str, Any]] | Mapping[str, Any], where: str) -> None:
         super().__init__(cells)
         self.where = where
+        self.source: Source | None = None
 
 
-def read_rows(
-    path: Path,
-    columns: Sequence[str] = (),
-    names: LabelNames | None = None,
-    quoting: bool = True,
-    reader: Callable[[Path], Iterable[Row]] | None = None,
-) -> Iterator[FileRow]:
-    """Rows of one file, in order. `columns` must be there; `names` are the label names of its card.
+def read_rows(path: Path, source: Source, names: LabelNames) -> Iterator[FileRow]:
+    """Rows of one file of `source`, in order. `names` are the label names of its card, by column.
 
-    Raises `DataError` for a file that cannot be decoded or lacks one of `columns`, and for a class label out
-    of range.
+    Raises `DataError` for a file that cannot be decoded or lacks one of the source's columns, and for a class
+    label out of range.
     """
-    known = dict(names or {})
-    if reader is not None:
-        rows = _read_with(reader, path)
+    known = dict(names)
+    if source.reader is not None:
+        rows = _read_with(source.reader, path)
     elif path.suffix == ".parquet":
         rows = _read_parquet(path, known)
     elif path.suffix == ".jsonl":
         rows = _read_jsonl(path)
     elif path.suffix in (".csv", ".tsv"):
-        rows = _read_table(path, "," if path.suffix == ".csv" else "\t", quoting)
+        rows = _read_table(path, "," if path.suffix == ".csv" else "\t", source.quoting)
     else:
-        raise DataError(
-            f"files of the kind {path.suffix!r} are not read", str(path), f"convert it to {' or '.join(SUFFIXES)}"
-        )
+        fix = f"convert it to {' or '.join(SUFFIXES)}"
+        raise DataError(f"files of the kind {path.suffix!r} are not read", str(path), fix)
     for row in rows:
-        require_columns(row, columns, row.where)
+        row.source = source
+        require_columns(row, source.columns, row.where)
         for column in known:
             if column in row:
                 row[column] = _named(row[column], known[column], column, row.where)

@@ -91,9 +91,10 @@ def _search(source: Source, split: str, config: str, data_root: Path | None) -> 
     """What is there if all of the split's parts are, and what was looked for in vain."""
     folder, sought = _open(source, split, config, data_root)
     files = [_files(folder, patterns) for patterns in sought]
-    missed = [str(folder / patterns[0]) for patterns, found in zip(sought, files, strict=True) if not found]
+    missed = [patterns[0] for patterns, found in zip(sought, files, strict=True) if not found]
     if missed:
-        return None, missed
+        more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
+        return None, [f"{folder / missed[0]}{more}"]
     names = label_names(_features(_card(folder), config))
     return Located(source, folder, tuple(file for part in files for file in part), names), []
 

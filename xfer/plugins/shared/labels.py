@@ -1,6 +1,6 @@
 """Labels by name, whatever a copy of the data set stores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xfer.api import DataError, TextExample, accuracy
@@ -37,6 +37,35 @@ def right_or_wrong(prediction: Any, example: Any, language: str) -> float:
     return 100.0 if prediction == example.label else 0.0
 
 
-def nli_example(row: Any, language: str) -> TextExample:
+def pair_example(
+    language: str, texts: tuple[str, str], label: Any, names: Sequence[str], id: str = ""
+) -> TextExample:
+    """Two texts and the name of their label. Raises `DataError` when the second is null."""
+    first, second = texts
+    if second is None:
+        raise DataError("the second text is empty (null)", fix="every row needs two texts")
+    return TextExample(id, language, first, second, label_name(label, names))
+
+
+def nli_example(row: Mapping[str, Any], language: str) -> TextExample:
     """Premise, hypothesis and label, in the columns of the hub's NLI sets."""
-    return TextExample("", language, row["premise"], row["hypothesis"], label_name(row["label"], NLI))
+    return pair_example(language, (row["premise"], row["hypothesis"]), row["label"], NLI)
+
+
+def choice_number(value: Any) -> int | None:
+    """The number of the right choice, which some copies store as text; None for rows without one."""
+    if value in _UNLABELLED:
+        return None
+    if isinstance(value, int):
+        return value
+    if not str(value).isdecimal():
+        raise DataError(f"label {value!r} is not the number of a choice")
+    return int(value)
+
+
+def text_of(row: Mapping[str, Any], column: str) -> str:
+    """A cell that must hold text, for texts that are joined. Raises `DataError` otherwise."""
+    value = row[column]
+    if not isinstance(value, str):
+        raise DataError(f"{column} is {'empty (null)' if value is None else repr(value)}", fix="it must hold text")
+    return value

@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xfer.api import Answer, DataError, SpanExample, qa_mean, squad_exact_match, squad_f1, squad_scores
+from xfer.api import (
+    Answer,
+    DataError,
+    SpanExample,
+    qa_mean,
+    squad_exact_match,
+    squad_f1,
+    squad_scores,
+    squad_v2_exact_match,
+    squad_v2_f1,
+    squad_v2_scores,
+)
 
 COLUMNS = ("id", "context", "question", "answers")
 
@@ -45,3 +56,14 @@ def score_squad_one(prediction: str, example: Any, language: str) -> float:
     """Mean of exact match and F1 of one answer."""
     (golds,) = gold_texts([example])
     return qa_mean(squad_f1(prediction, golds), squad_exact_match(prediction, golds))
+
+
+def score_squad_v2(predictions: Sequence[str], examples: Sequence[Any], language: str) -> dict[str, float]:
+    """As `score_squad` by the rules of SQuAD v2.0; answerable and unanswerable questions also apart."""
+    return with_mean(squad_v2_scores(predictions, gold_texts(examples)))
+
+
+def score_squad_v2_one(prediction: str, example: Any, language: str) -> float:
+    """Mean of exact match and F1 of one answer; "" says that there is none."""
+    (golds,) = gold_texts([example])
+    return qa_mean(squad_v2_f1(prediction, golds), squad_v2_exact_match(prediction, golds))

@@ -1,9 +1,10 @@
 """Tatoeba: find the translation of a sentence among all others, 36 languages against English."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from xfer.api import LANGUAGES, DataError, PairExample, Source, TaskSpec, accuracy, hookimpl
+from xfer.api import LANGUAGES, DataError, PairExample, Source, TaskSpec, hookimpl
+from xfer.plugins.shared.retrieval import found_or_not, score_found
 
 _CODES = (
     "af ar bg bn de el es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr nl pt ru sw ta te th tl tr ur vi zh"
@@ -18,17 +19,6 @@ def example(row: Mapping[str, Any], language: str) -> PairExample:
     if not (source or "").strip() or not (target or "").strip():
         raise DataError("unpaired row: one side is empty", fix="source_sentence and target_sentence go together")
     return PairExample("", language, source.strip(), target.strip())
-
-
-def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
-    """Share of queries whose nearest neighbour is their translation."""
-    asked = [(guess, pair.id) for guess, pair in zip(predictions, examples, strict=True) if guess is not None]
-    return {"accuracy": accuracy([guess for guess, _ in asked], [gold for _, gold in asked])}
-
-
-def score_one(prediction: Any, example: Any, language: str) -> float:
-    """100 if the nearest neighbour is the translation, else 0."""
-    return 100.0 if prediction == example.id else 0.0
 
 
 TASK = TaskSpec(
@@ -46,9 +36,9 @@ TASK = TaskSpec(
         counts={f"test/{code}": SMALL.get(code, 1000) for code in CODES},
     ),
     example=example,
-    score=score,
+    score=score_found,
     main_score="accuracy",
-    score_one=score_one,
+    score_one=found_or_not,
     traps=("English queries search the other language, as in XTREME's code; LASER's figures are error rates.",),
     fixture=(
         {"source_sentence": "Der Zug kommt um neun.\n", "target_sentence": "The train arrives at nine.\n"},

@@ -4,15 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import Source, TaskSpec, TextExample, hookimpl
-from xfer.plugins.shared.labels import NLI, label_name, right_or_wrong, score_accuracy
+from xfer.plugins.shared.labels import NLI, pair_example, right_or_wrong, score_accuracy
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+COLUMNS = ("language", "sentence1", "sentence2", "gold_label")
 
 
 def example(row: Mapping[str, Any], language: str) -> TextExample:
     """The original files call one of the labels "contradictory"."""
     label = "contradiction" if row["gold_label"] == "contradictory" else row["gold_label"]
-    return TextExample("", language, row["sentence1"], row["sentence2"], label_name(label, NLI))
+    return pair_example(language, (row["sentence1"], row["sentence2"]), label, NLI)
+
+
+def belongs(row: Mapping[str, Any], language: str) -> bool:
+    """One config holds all languages."""
+    return bool(row["language"] == language)
 
 
 TASK = TaskSpec(
@@ -27,8 +33,8 @@ TASK = TaskSpec(
         hub="google/xtreme",
         configs={"": "XNLI"},
         splits={"dev": ("validation",), "test": ("test",)},
-        columns=("language", "sentence1", "sentence2", "gold_label"),
-        belongs=lambda row, language: row["language"] == language,
+        columns=COLUMNS,
+        belongs=belongs,
         counts={f"dev/{code}": 2490 for code in LANGUAGES} | {f"test/{code}": 5010 for code in LANGUAGES},
     ),
     example=example,
@@ -41,24 +47,9 @@ TASK = TaskSpec(
         "Label ids differ between copies (XTREME and jiant: contradiction 0; the hub: entailment 0).",
     ),
     fixture=(
-        {
-            "language": "en",
-            "sentence1": "The bakery opens before sunrise.",
-            "sentence2": "The bakery is open at noon only.",
-            "gold_label": "contradiction",
-        },
-        {
-            "language": "en",
-            "sentence1": "Two boats left the harbour.",
-            "sentence2": "Boats were at sea.",
-            "gold_label": "entailment",
-        },
-        {
-            "language": "en",
-            "sentence1": "She sold the piano.",
-            "sentence2": "She moved to a smaller flat.",
-            "gold_label": "neutral",
-        },
+        dict(zip(COLUMNS, ("en", "The bakery opens at six.", "It opens at noon.", "contradiction"), strict=True)),
+        dict(zip(COLUMNS, ("en", "Two boats left the harbour.", "Boats were at sea.", "entailment"), strict=True)),
+        dict(zip(COLUMNS, ("en", "She sold the piano.", "She moved house.", "neutral"), strict=True)),
     ),
 )
 

@@ -1,0 +1,61 @@
+"""PAN-X: named entities in 40 languages (WikiAnn, the balanced splits of Rahimi et al.)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, chunk_f1, hookimpl
+from xfer.plugins.shared.tags import gold_tags, share_of_right_tags, tagged_example
+
+CODES = tuple(LANGUAGES)
+TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
+LARGE = ("ar", "bg", "de", "en", "fa", "he", "hu")
+COUNTS = {f"{split}/{code}": 10000 for split in ("dev", "test") for code in LARGE}
+COUNTS |= {f"train/{code}": 20000 for code in LARGE}
+COUNTS |= {f"{split}/{code}": 100 for split in ("train", "dev", "test") for code in ("jv", "my", "yo")}
+
+
+def example(row: Mapping[str, Any], language: str) -> TaggedExample:
+    """A sentence with a tag a word."""
+    return tagged_example(row, language, "ner_tags", TAGS)
+
+
+def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
+    """Entity precision, recall and F1 in the lenient sense: I-X without a beginning starts an entity."""
+    return chunk_f1(predictions, gold_tags(examples))
+
+
+TASK = TaskSpec(
+    name="panx",
+    summary="named entity recognition: persons, organisations, places",
+    citation="Pan et al. 2017, Cross-lingual Name Tagging and Linking for 282 Languages; Rahimi et al. 2019",
+    licence="not stated by the authors; texts from Wikipedia (CC BY-SA)",
+    format="tagging",
+    languages=CODES,
+    train_languages=CODES,
+    labels=TAGS,
+    source=Source(
+        hub="google/xtreme",
+        configs={code: f"PAN-X.{code}" for code in CODES},
+        splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
+        columns=("tokens", "ner_tags"),
+        counts=COUNTS,
+    ),
+    example=example,
+    score=score,
+    main_score="f1",
+    score_one=share_of_right_tags,
+    traps=(
+        "Tag ids differ between copies (XTREME's files: alphabetical; the hub: O first).",
+        "Annotated by machine from Wikipedia links; jv, my and yo have 100 test sentences.",
+    ),
+    fixture=(
+        {"tokens": ["Mira", "Holt", "left", "Bergen"], "ner_tags": [1, 2, 0, 5], "langs": ["en"] * 4},
+        {"tokens": ["Harbour", "Trust", "closed"], "ner_tags": [3, 4, 0], "langs": ["en"] * 3},
+    ),
+)
+
+
+@hookimpl
+def xfer_tasks() -> list[TaskSpec]:
+    """The task of this module."""
+    return [TASK]
