@@ -111,14 +111,18 @@ def test_an_answer_that_is_too_far_away_is_refused() -> None:
     loaded = load_examples(squad_v1.TASK, "train", "en", rows)
     assert [(example.id, example.answers[0].start) for example in loaded.examples] == [("q1", 0)]
     assert loaded.dropped == {"no answer found in its context": 1}
-    assert loaded.problems[-1].message == "squad-v1 train (en): 1 rows: no answer found in its context"
+    said = "squad-v1 train (en): 1 answers do not occur near their offset and are left out (2 rows)"
+    assert loaded.problems[-1].message == said
 
 
 def test_one_of_several_answers_may_be_refused() -> None:
     row = {**question(), "answers": {"text": ["mill", "barn", " "], "answer_start": [4, 4, 3]}}
     loaded = load_examples(squad_v1.TASK, "dev", "en", [row])
     assert loaded.examples[0].answers == (Answer("mill", 4),)
-    assert loaded.dropped == {"some answer not found in its context": 2}
+    assert loaded.dropped == {}
+    assert [problem.message for problem in loaded.problems] == [
+        "squad-v1 dev (en): 2 answers do not occur near their offset and are left out (1 rows)"
+    ]
 
 
 @given(

@@ -4,10 +4,13 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+import xfer
 from xfer.core.data import MissingData, fingerprint, load_examples, load_rows
 from xfer.core.records import TaskSpec
 from xfer.core.rows import label_names
@@ -214,6 +217,15 @@ def test_a_fingerprint_of_what_is_absent_is_refused(tmp_path: Path) -> None:
         fingerprint(xnli.TASK, "dev", ("de",), tmp_path)
 
 
+def alone(code: str, **variables: object) -> str:
+    """Output of `code` in a process of its own: the hub's client reads its settings when it is imported."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(xfer.__file__).parents[1])}
+    environment |= {name: str(value) for name, value in variables.items()}
+    environment.pop("HF_HUB_CACHE", None)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
 OFFLINE = """
 from xfer.core.data import MissingData, fingerprint, load_examples, load_rows
 from xfer.plugins.tasks import ccg, snli, squad_v1
@@ -237,15 +249,58 @@ def test_the_cache_of_the_hub_is_read_offline(tmp_path: Path) -> None:
     write_bytes(snapshot / "README.md", f"---\n{card}---\n".encode())
     write_jsonl(snapshot / "plain_text/train-0.jsonl", [question(id="cached")])
     write_jsonl(tmp_path / "root/rajpurkar/squad/plain_text/train-0.jsonl", [question(id="cached")])
-    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-    environment.pop("HF_HUB_CACHE", None)
-    done = subprocess.run(
-        [sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True, check=True, timeout=60
-    )
-    ids, digest, *messages = done.stdout.splitlines()
+    ids, digest, *messages = alone(OFFLINE, HF_HOME=tmp_path / "home", HF_HUB_OFFLINE=1).splitlines()
     assert ids == "['cached']"
     assert digest == fingerprint(squad_v1.TASK, "train", ("en",), tmp_path / "root")
     told = "\n".join(messages)
     assert "stanfordnlp/snli (revision main) on the hub, in its cache (HF_HUB_OFFLINE is set)" in told
     assert "hf download stanfordnlp/snli --repo-type dataset --local-dir DATA_ROOT/stanfordnlp/snli" in told
     assert "LDC2005T13" in told
+
+
+REFUSED = """
+from xfer.core.data import load_rows
+from xfer.core.errors import XferError
+from xfer.plugins.tasks import snli, squad_v1, xquad
+for task, language in ((xquad.TASK, "de"), (squad_v1.TASK, "en"), (snli.TASK, "en")):
+    try:
+        load_rows(task, "train" if language == "en" else "test", language, data_root=None)
+    except XferError as error:
+        print(type(error).__name__, error)
+"""
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Knows nothing of google, guards rajpurkar's data, and fails otherwise."""
+
+    def do_GET(self) -> None:
+        answers = {"google": (404, "RepoNotFound"), "rajpurkar": (403, "GatedRepo")}
+        status, code = next((answers[owner] for owner in answers if owner in self.path), (500, ""))
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Silent."""
+
+
+def test_refusals_of_the_hub_are_told(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = alone(
+            REFUSED, HF_HOME=tmp_path, HF_HUB_OFFLINE=0, HF_ENDPOINT=f"http://127.0.0.1:{server.server_port}"
+        )
+        server.shutdown()
+    absent = "MissingData xquad has no test rows in 'de' here"
+    looked = "google/xquad (revision main) on the hub, google/xtreme (revision main) on the hub"
+    for text in (
+        absent,
+        looked,
+        "UserError the hub wants you to accept terms",
+        "UserError the hub cannot be reached",
+    ):
+        assert text in told

@@ -18,7 +18,7 @@ from xfer.core.sources import Located, MissingData, absent, locate, require_know
 
 __all__ = ["Loaded", "MissingData", "fingerprint", "load_examples", "load_rows"]
 
-UNALIGNED, REFUSED = "no answer found in its context", "some answer not found in its context"
+UNALIGNED = "no answer found in its context"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def load_examples(
     dropped: Counter[str] = Counter()
     seen: dict[str, str] = {}
     used: dict[str, Source] = {}
-    count = realigned = 0
+    count = realigned = lost = 0
     for count, row in enumerate(rows, 1):
         where = row.where if isinstance(row, FileRow) else f"row {count} of {place}"
         if isinstance(row, FileRow) and row.source is not None:
@@ -88,16 +88,15 @@ def load_examples(
             example, moved, refused = realign(example, where)
             realigned += moved
             reason = UNALIGNED if refused and not example.answers else ""
-            dropped[REFUSED] += 0 if reason else refused
+            lost += refused
         if reason:
             dropped[reason] += 1
         else:
             examples.append(example)
-    dropped = +dropped  # without zeros
     if not examples:
         told = "; ".join(f"{reason}: {number}" for reason, number in dropped.items())
         raise DataError(f"none of the {count} rows can be used", place, told or "the source holds no rows")
-    problems = _problems(place, f"{split}/{language}", used.values(), count, realigned, dropped)
+    problems = _problems(place, f"{split}/{language}", used.values(), count, realigned, lost)
     if isinstance(examples[0], PairExample):
         return Loaded(examples, dict(dropped), problems, count, realigned, limit)
     return Loaded(_cut(examples, limit, len(task.sources) > 1), dict(dropped), problems, count, realigned)
@@ -162,7 +161,7 @@ def _cut(examples: list[Example], limit: int | None, joined: bool) -> list[Examp
 
 
 def _problems(
-    place: str, key: str, sources: Iterable[Source], rows: int, realigned: int, dropped: Counter[str]
+    place: str, key: str, sources: Iterable[Source], rows: int, realigned: int, lost: int
 ) -> list[Problem]:
     messages = [f"from {source.hub}: {source.note}" for source in sources if source.note]
     published = [source.counts.get(key) for source in sources]
@@ -171,9 +170,8 @@ def _problems(
         messages.append(f"{rows:,} rows where the published number is {expected:,}")
     if realigned:
         messages.append(f"{realigned:,} answer offsets were misplaced and have been realigned ({rows:,} rows)")
-    messages += [
-        f"{number:,} rows: {reason}" for reason, number in dropped.items() if reason in (UNALIGNED, REFUSED)
-    ]
+    if lost:
+        messages.append(f"{lost:,} answers do not occur near their offset and are left out ({rows:,} rows)")
     return [Problem(stage="data", message=f"{place}: {message}", where=place) for message in messages]
 
 

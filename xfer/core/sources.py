@@ -107,7 +107,7 @@ def _download(source: Source, data_root: Path | None) -> str:
 
 def _open(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Path, list[tuple[str, ...]]]:
     """The data set's folder, and for each of its own splits that make up `split` the patterns of its files."""
-    folder = data_root / source.hub if data_root is not None else _snapshot(source, ("README.md",))
+    folder = data_root / source.hub if data_root is not None else _snapshot(source.hub, source.revision, ())
     sought = [
         tuple(pattern.format(config=config, split=name) for pattern in source.patterns)
         or _patterns_of_card(_card(folder), config, name)
@@ -115,11 +115,13 @@ def _open(source: Source, split: str, config: str, data_root: Path | None) -> tu
         for name in source.splits[split]
     ]
     if data_root is None:
-        folder = _snapshot(source, [pattern for patterns in sought for pattern in patterns])
+        wanted = tuple(pattern for patterns in sought for pattern in patterns)
+        folder = _snapshot(source.hub, source.revision, wanted)
     return folder, sought
 
 
-def _snapshot(source: Source, patterns: Sequence[str]) -> Path:
+@lru_cache(maxsize=1024)
+def _snapshot(hub: str, revision: str, patterns: tuple[str, ...]) -> Path:
     """Folder of the hub's snapshot with the files that match; HF_HOME and HF_HUB_OFFLINE are honoured."""
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
@@ -130,10 +132,10 @@ def _snapshot(source: Source, patterns: Sequence[str]) -> Path:
         RevisionNotFoundError,
     )
 
-    place = f"{source.hub} (revision {source.revision}) on the hub"
+    place = f"{hub} (revision {revision}) on the hub"
     try:
         folder = snapshot_download(
-            source.hub, repo_type="dataset", revision=source.revision, allow_patterns=["README.md", *patterns]
+            hub, repo_type="dataset", revision=revision, allow_patterns=["README.md", *patterns]
         )
     except GatedRepoError as error:
         raise UserError("the hub wants you to accept terms first", place, "log in with `hf auth login`") from error
