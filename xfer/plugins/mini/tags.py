@@ -1,0 +1,46 @@
+"""Sequence labelling: part of speech, named entities, English CCG categories."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal, NamedTuple
+
+from . import sampler, sentence
+from .meaning import Event, Order, Part
+from .sampler import Style
+from .tokens import Tokens, capitalise
+
+Layer = Literal["upos", "entity", "ccg"]
+NAMED = Style(named=0.75, place=0.6)
+
+
+class Tagged(NamedTuple):
+    """One or two clauses with their word orders."""
+
+    clauses: tuple[Event, ...]
+    orders: tuple[Order, ...]
+
+
+def draw(rng: random.Random, part: Part, style: Style) -> Tagged:
+    """A sentence, of two clauses in two of five cases."""
+    size = 2 if rng.random() < 0.4 else 1
+    clauses = tuple(sampler.event(rng, part, style) for _ in range(size))
+    return Tagged(clauses, tuple(sampler.order(rng) for _ in clauses))
+
+
+def words_of(item: Tagged, language: str) -> Tokens:
+    """The tokens of the sentence."""
+    if len(item.clauses) == 1:
+        return sentence.sentence(language, item.clauses[0], item.orders[0])
+    pair, orders = (item.clauses[0], item.clauses[1]), (item.orders[0], item.orders[1])
+    return sentence.conjunction(language, pair, orders)
+
+
+def render(item: Tagged, language: str, layer: Layer) -> dict[str, object]:
+    """Columns tokens, tags."""
+    words = words_of(item, language)
+    first = capitalise(language, words[0].word)
+    return {
+        "tokens": [first, *(token.word for token in words[1:])],
+        "tags": [getattr(token, layer) for token in words],
+    }
