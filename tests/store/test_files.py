@@ -284,6 +284,8 @@ def test_changed_folders_do_not_verify(tmp_path: Path, name: str) -> None:
     folder = committed(tmp_path / "phase")
     CHANGES[name](folder)
     assert files.verify(folder)
+    if "manifest" in name and name != "unlisted second manifest":
+        assert not files.is_committed(folder)
 
 
 def test_only_folders_verify(tmp_path: Path) -> None:
@@ -344,6 +346,18 @@ def test_a_full_disk_tells_what_is_needed_and_what_is_free(
     assert caught.value.status == ExitStatus.RESOURCES
     assert (tmp_path / "a").read_text() == "old"
     assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_line_that_did_not_fit_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log.jsonl"
+    files.append_line(path, '{"a": 1}')
+    monkeypatch.setenv(faults.VARIABLE, f"write:{faults.operations() + 2}:enospc")
+    with pytest.raises(OutOfResources, match="at least 9 bytes"):
+        files.append_line(path, '{"a": 2}')
+    assert path.read_text() == '{"a": 1}\n{"a"'
+    assert files.read_json_lines(path) == [{"a": 1}]
+    files.append_line(path, '{"a": 3}')
+    assert path.read_text() == '{"a": 1}\n{"a": 3}\n'
 
 
 def test_a_writer_of_another_library_may_fill_the_disk(tmp_path: Path) -> None:

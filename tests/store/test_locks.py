@@ -91,6 +91,10 @@ def test_threads_of_one_process_exclude_each_other(tmp_path: Path) -> None:
         thread.start()
         thread.join()
         assert not is_free(Store(tmp_path))
+        # Closing any descriptor of a file ends the record lock on it: those who were refused must not have.
+        (tmp_path / "locks" / "a1.owner").unlink()
+        other = start(tmp_path, "hold")
+        assert "worked on by another process" in other.communicate()[0]
     assert seen == [False]
     assert is_free(store)
 
@@ -118,9 +122,14 @@ def test_stale_owners_are_replaced_and_live_ones_are_not(tmp_path: Path, monkeyp
     monkeypatch.setattr(locks, "_SETTLE", 0.01)
     dead = subprocess.Popen(["true"])
     dead.wait()
+    zombie = subprocess.Popen(["sleep", "60"])
+    since = started(zombie.pid)
+    zombie.kill()
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     parent = os.getppid()
     cases: list[tuple[bool, float, dict[str, Any]]] = [
         (True, 0, {"pid": dead.pid}),
+        (True, 0, {"pid": zombie.pid, "started": since}),
         (True, 0, {"pid": parent, "started": "1"}),  # the number was used again
         (False, 0, {"pid": parent, "started": started(parent)}),
         (False, 999, {"pid": parent, "started": started(parent)}),  # stopped, perhaps, but it lives
@@ -133,6 +142,7 @@ def test_stale_owners_are_replaced_and_live_ones_are_not(tmp_path: Path, monkeyp
     for free, age, fields in cases:
         forge(tmp_path, age, **fields)
         assert is_free(Store(tmp_path)) == free, (age, fields)
+    zombie.wait()
     (tmp_path / "locks" / "a1.owner").write_text('{"torn')
     assert is_free(Store(tmp_path))
 
