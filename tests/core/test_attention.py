@@ -101,12 +101,22 @@ def test_whatever_would_mix_sequences_is_refused() -> None:
 
 
 def test_transformers_builds_no_mask_and_drops_none() -> None:
-    from transformers import AttentionMaskInterface
+    from transformers import BertConfig
+    from transformers.masking_utils import (
+        create_bidirectional_mask,
+        create_bidirectional_sliding_window_mask,
+        create_causal_mask,
+    )
 
-    build = AttentionMaskInterface()[attention.register()]
-    assert build(batch_size=1, q_length=4, attention_mask=None) is None
+    config = BertConfig(attn_implementation=attention.register(), sliding_window=2)
+    given = {"config": config, "inputs_embeds": torch.zeros(1, 4, 8)}
+    assert create_bidirectional_mask(**given, attention_mask=None) is None
     with pytest.raises(ValueError, match="no attention mask"):
-        build(batch_size=1, q_length=4, attention_mask=torch.ones(1, 4))
+        create_bidirectional_mask(**given, attention_mask=torch.ones(1, 4))
+    with pytest.raises(ValueError, match="no windows"):
+        create_bidirectional_sliding_window_mask(**given, attention_mask=None)
+    with pytest.raises(ValueError, match="no causal"):
+        create_causal_mask(**given, attention_mask=None, past_key_values=None)
 
 
 def test_the_backend_without_a_variable_length_kernel_is_runs() -> None:

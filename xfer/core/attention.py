@@ -165,10 +165,17 @@ def stream_attention(
     return runs_attention(query, key, value, xfer_runs, dropout, scaling), None
 
 
-def _no_mask(*args: Any, attention_mask: torch.Tensor | None = None, **kwargs: Any) -> None:
-    """Stands in for transformers' mask builders. A name they do not know would drop a padding mask silently."""
+def _no_mask(
+    *args: Any, attention_mask: torch.Tensor | None = None, mask_function: Any = None, **kwargs: Any
+) -> None:
+    """Stands in for transformers' mask builders, which would drop the mask of a name they do not know.
+
+    Raises `ValueError` for padding, and for encoders that do not let every token attend to every other.
+    """
     if attention_mask is not None:
         raise ValueError(f"{NAME} takes no attention mask: boundaries say what attends to what")
+    if getattr(mask_function, "__name__", "") != "bidirectional_mask_function":
+        raise ValueError(f"{NAME} knows no windows and no causal attention")
 
 
 def register() -> str:

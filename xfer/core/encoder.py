@@ -113,8 +113,7 @@ class Encoder(nn.Module):
         with torch.no_grad():
             expected = self(probe, all_layers=True)
             self._exits = all(_same(self(probe, layer=k), expected[k]) for k in range(min(2, len(expected))))
-            windows = any(getattr(self.config, name, None) for name in ("sliding_window", "local_attention"))
-            able = bool(getattr(self.model, "_supports_attention_backend", False)) and not windows
+            able = bool(getattr(self.model, "_supports_attention_backend", False))
             if attention == "auto" and able:
                 own = self.config._attn_implementation
                 self.model.set_attn_implementation(stream_attention.register())
