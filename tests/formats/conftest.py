@@ -33,15 +33,8 @@ SPECIALS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 POSITION_OFFSET = 2
 
 
-def train_tokeniser() -> Tokeniser:
-    """XLM-R's construction (Unigram, Metaspace, its special tokens) on a few lines."""
-    backend = Tokenizer(models.Unigram())
-    backend.normalizer = normalizers.Sequence([normalizers.Replace(Regex("[\u200b\ufeff]"), ""), normalizers.NFC()])
-    backend.pre_tokenizer = pre_tokenizers.Metaspace()
-    backend.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=260, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False
-    )
+def finished(backend: Tokenizer, trainer: Any) -> Tokeniser:
+    """Trained on the lines, with XLM-R's special tokens and templates."""
     backend.train_from_iterator(LINES * 4, trainer)
     ids = [(token, backend.token_to_id(token)) for token in ("<s>", "</s>")]
     backend.post_processor = processors.TemplateProcessing(
@@ -53,14 +46,37 @@ def train_tokeniser() -> Tokeniser:
 
 @pytest.fixture(scope="session")
 def small() -> Tokeniser:
-    return train_tokeniser()
+    """XLM-R's construction: Unigram, and a word-start mark before every word."""
+    backend = Tokenizer(models.Unigram())
+    backend.normalizer = normalizers.Sequence([normalizers.Replace(Regex("[\u200b\ufeff]"), ""), normalizers.NFC()])
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=260, special_tokens=SPECIALS, unk_token="<unk>", show_progress=False
+    )
+    return finished(backend, trainer)
 
 
-@pytest.fixture(scope="session", params=["small", "XFER_TEST_ENCODER"])
-def tokeniser(request: pytest.FixtureRequest, small: Tokeniser) -> Tokeniser:
-    """The trained tokeniser, and the real one in the folder that XFER_TEST_ENCODER names, if any."""
-    if request.param == "small":
-        return small
+@pytest.fixture(scope="session")
+def isolating() -> Tokeniser:
+    """BPE with few merges that marks the first word only and keeps punctuation and Chinese characters apart."""
+    backend = Tokenizer(models.BPE(unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Metaspace(prepend_scheme="first"),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.Split(Regex("[\u4e00-\u9fff]"), "isolated"),
+        ]
+    )
+    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=SPECIALS, show_progress=False)
+    return finished(backend, trainer)
+
+
+@pytest.fixture(scope="session", params=["small", "isolating", "XFER_TEST_ENCODER"])
+def tokeniser(request: pytest.FixtureRequest, small: Tokeniser, isolating: Tokeniser) -> Tokeniser:
+    """Two trained tokenisers, and the real one in the folder that XFER_TEST_ENCODER names, if any."""
+    if request.param != "XFER_TEST_ENCODER":
+        return small if request.param == "small" else isolating
     folder = os.environ.get(request.param)
     if not folder:
         pytest.skip("XFER_TEST_ENCODER names no folder")
