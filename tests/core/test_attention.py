@@ -142,7 +142,9 @@ def test_a_kernel_that_is_wrong_or_absent_is_not_used(monkeypatch: pytest.Monkey
 
     for kernel, verdict in ((right, True), (across_sequences, False), (absent, False)):
         monkeypatch.setattr(attention, "flash_attention", kernel)
-        assert attention._flash_is_right(device, dtype, 8) is verdict
+        for mode in (torch.enable_grad, torch.inference_mode):
+            with mode():
+                assert attention._flash_is_right(device, dtype, 8) is verdict
 
 
 @pytest.mark.cuda

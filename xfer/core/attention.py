@@ -104,19 +104,20 @@ def _flash_is_right(device: torch.device, dtype: torch.dtype, head_size: int) ->
     """Whether the kernel exists here and agrees with the definition, forward and backward."""
     lengths = [5, 1, 0, 12]
     generator = torch.Generator().manual_seed(0)
-    values = [torch.randn(1, 2, sum(lengths), head_size, generator=generator) for _ in range(4)]
-    expected = [each.to(device, dtype).float().requires_grad_() for each in values[:3]]
-    given = [each.detach().to(dtype).requires_grad_() for each in expected]
-    cu = torch.tensor([0, 5, 6, 6, 18], dtype=torch.int32, device=device)
-    weight = values[3].to(device).transpose(1, 2)
-    try:
-        with torch.enable_grad(), torch.autocast(device.type, enabled=False):
+    # a caller in inference mode must not make the check fail
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        values = [torch.randn(1, 2, sum(lengths), head_size, generator=generator) for _ in range(4)]
+        expected = [each.to(device, dtype).float().requires_grad_() for each in values[:3]]
+        given = [each.detach().to(dtype).requires_grad_() for each in expected]
+        cu = torch.tensor([0, 5, 6, 6, 18], dtype=torch.int32, device=device)
+        weight = values[3].to(device).transpose(1, 2)
+        try:
             first = loop_attention(expected[0], expected[1], expected[2], lengths)
             second = flash_attention(given[0], given[1], given[2], cu, max(lengths), 0.0, head_size**-0.5)
             wanted = torch.autograd.grad((first * weight).sum(), expected)
             got = torch.autograd.grad((second.float() * weight).sum(), given)
-    except (RuntimeError, NotImplementedError, TypeError):
-        return False
+        except (RuntimeError, NotImplementedError, TypeError):
+            return False
     pairs = [(first, second), *zip(wanted, got, strict=True)]
     return all(bool(torch.allclose(a, b.float(), atol=0.05, rtol=0.05)) for a, b in pairs)
 
