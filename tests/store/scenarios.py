@@ -27,6 +27,17 @@ class Scenario(NamedTuple):
     """What a later process sees, in parts of which each is old or new."""
 
 
+def committed(final: Path) -> Path:
+    """A folder with four files, one of them empty, one below."""
+    with files.committed_folder(final) as folder:
+        files.write_json(folder / "phase.json", {"b": 1, "a": [1.5, None, "ü"]})
+        (folder / "model.safetensors").write_bytes(bytes(range(256)) * 3)
+        (folder / "empty").write_bytes(b"")
+        (folder / "predictions").mkdir()
+        (folder / "predictions" / "en.parquet").write_text("rows")
+    return final
+
+
 def commit(store: Store, id: str, text: str) -> None:
     with store.commit_phase(id) as folder:
         files.write_json(folder / "phase.json", {"text": text})
