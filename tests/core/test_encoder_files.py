@@ -58,6 +58,17 @@ def test_what_is_saved_loads_here_and_in_transformers(
     assert set(info["unexpected_keys"]) == set()
 
 
+def test_weights_are_saved_in_their_precision_and_loaded_in_float32(tiny_encoder: Folders, tmp_path: Path) -> None:
+    encoder = Encoder.load(tiny_encoder("xlm-roberta"), with_lm_head=True)
+    encoder.half().save(tmp_path)
+    assert {tensor.dtype for tensor in weights_of(tmp_path).values()} == {torch.float16}
+    assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "float16"
+    again = Encoder.load(tmp_path)
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+    assert again.stream
+    torch.testing.assert_close(again.word_embeddings.weight, encoder.word_embeddings.weight.float())
+
+
 def test_saving_the_head_of_an_encoder_without_one_is_refused(tiny_encoder: Folders, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="without its masked-LM head"):
         Encoder.load(tiny_encoder("bert")).save(tmp_path, with_lm_head=True)

@@ -233,17 +233,18 @@ def fingerprint(config: Any, weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def write(folder: str | Path, config: Any, architecture: str, weights: Mapping[str, torch.Tensor]) -> None:
-    """config.json and model.safetensors; tied weights are written once."""
+    """config.json and model.safetensors, in the weights' own precision; tied weights are written once."""
     from safetensors.torch import save_file
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    described = config.to_diff_dict() | {"architectures": [architecture], "dtype": "float32"}
-    (folder / "config.json").write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     kept: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, tensor in weights.items():
         if tensor.data_ptr() not in seen:
             seen.add(tensor.data_ptr())
-            kept[name] = tensor.detach().to("cpu", torch.float32).contiguous()
+            kept[name] = tensor.detach().cpu().contiguous()
+    dtype = str(next(iter(kept.values())).dtype).removeprefix("torch.")
+    described = config.to_diff_dict() | {"architectures": [architecture], "dtype": dtype}
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_file(kept, str(folder / "model.safetensors"), metadata={"format": "pt"})
