@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch  # noqa: TID253
+from hypothesis import example as explicit_example
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn  # noqa: TID253
@@ -76,6 +77,8 @@ def test_windows_cover_everything(total, room, step):
     assert windows(total, room, step).tolist() == slow_windows(total, room, step)
 
 
+# Where windows are long, a long one wins against one more token of context in a short one.
+@explicit_example(total=400, room=300, step=200)
 @given(total=st.integers(1, 120), room=st.integers(1, 40), step=st.integers(1, 40))
 def test_every_token_is_decided_by_the_window_with_most_context(total, room, step):
     cuts = windows(total, room, step)
@@ -116,6 +119,41 @@ def test_training_windows_without_the_answer_point_to_the_first_token(task, smal
         start, end = features.offsets[item] + targets[item]
         assert small.fast.decode(features.tokens[start : end + 1]).strip() == "1926"
     assert set(features.columns) == {"targets"}
+
+
+def test_an_answer_up_to_the_edge_of_a_window_is_held(task, small):
+    context = " ".join("abc"[n % 3] for n in range(30))
+    encoding = small.encode([context], special=False, offsets=True)[0]
+    code, room = build(task, step=5), 20
+    for start, end in ((0, room), (0, room + 1), (5, 25), (4, 25)):
+        text = context[encoding.offsets[start][0] : encoding.offsets[end - 1][1]]
+        asked = SpanExample("0", "en", "", context, (Answer(text, encoding.offsets[start][0]),))
+        targets = code.featurise([asked], small, room + 4, training=True).columns["targets"].values
+        cuts = windows(len(encoding.ids), room, 5)
+        held = [[3 + start - b, 3 + end - 1 - b] if b <= start and end <= e else [0, 0] for b, e in cuts]
+        assert targets.tolist() == held
+
+
+def test_each_token_may_begin_an_answer_in_one_window_only(task, tokeniser):
+    features = build(task, step=12).featurise([EXAMPLES[7]], tokeniser, 60, training=False)
+    encoding = tokeniser.encode([LONG], special=False, offsets=True)[0]
+    question = len(tokeniser.encode([EXAMPLES[7].question], special=False)[0].ids)
+    cuts = windows(len(encoding.ids), 60 - 4 - question, 12)
+    decides = deciding_window(cuts[:, 0], cuts[:, 1])
+    lone = tokeniser.backend.token_to_id("▁")
+    assert features.item_count == len(cuts) > 10
+    for window, (begin, end) in enumerate(cuts):
+        place = features.offsets[window] + question + 3
+        here = slice(place, place + end - begin)
+        content = np.array(encoding.ids[begin:end]) != lone
+        starts, ends = (features.columns[name].values for name in ("start", "end"))
+        assert starts[here].tolist() == (content & (decides[begin:end] == window)).tolist()
+        assert ends[here].tolist() == content.tolist()
+        assert features.columns["characters"].values[here].tolist() == [
+            list(o) for o in encoding.offsets[begin:end]
+        ]
+        assert not ends[features.offsets[window] : place].any()
+        assert not ends[place + end - begin : features.offsets[window + 1]].any()
 
 
 def test_what_training_drops(task, small):
