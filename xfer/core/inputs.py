@@ -1,0 +1,118 @@
+"""Examples and features of a run: what several phases of one process share is loaded once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from xfer.core import data
+from xfer.core.errors import DataError, PluginError
+from xfer.core.examples import Row
+from xfer.core.features import Features
+from xfer.core.formats.base import FormatCode
+from xfer.core.loading import load_object
+from xfer.core.manager import PluginManager
+from xfer.core.planning import Fingerprint
+from xfer.core.records import Problem, TaskSpec, TaskUse
+from xfer.core.registry import BUILTIN
+from xfer.core.run import Run
+from xfer.core.settings import RunSettings
+from xfer.core.tokeniser import Tokeniser
+
+
+def row_fingerprint(settings: RunSettings, manager: PluginManager) -> Fingerprint:
+    """The planner's question which rows there are: a fingerprint, or None where there are none."""
+    known: dict[tuple[str, str, str, str], str | None] = {}
+
+    def ask(task: TaskSpec, split: str, language: str, via: str) -> str | None:
+        key = (task.name, split, language, via)
+        if key not in known:
+            known[key] = _look(task, split, language, via, settings, manager)
+        return known[key]
+
+    return ask
+
+
+def _look(
+    task: TaskSpec, split: str, language: str, via: str, settings: RunSettings, manager: PluginManager
+) -> str | None:
+    try:
+        rows, owner = _rows(manager, task, split, language, via, settings)
+        if next(iter(rows), None) is None:
+            return None
+    except data.MissingData:
+        return None
+    if owner == BUILTIN:
+        return data.fingerprint(task, split, (language,), settings.data_root)
+    return f"{owner} {manager.versions().get(owner, '')}: {task.name}-v{task.version} {via}"
+
+
+def _rows(
+    manager: PluginManager, task: TaskSpec, split: str, language: str, via: str, settings: RunSettings
+) -> tuple[Iterable[Row], str]:
+    """Raw rows and who gave them. Raises PluginError where nobody does, and what the reader raises."""
+    answer = manager.first("xfer_load_rows", task=task, split=split, language=language, via=via, settings=settings)
+    if answer is None:
+        raise PluginError(f"{task.name}: nobody loads {split} rows in {language} via {via!r}")
+    return answer
+
+
+def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str = "original") -> list[Any]:
+    """Examples of one task, split and language, limited as the settings say; problems are told."""
+
+    def load() -> list[Any]:
+        limit = run.settings.limit.of(split)
+        rows, _ = _rows(run.toolkit.manager, task, split, language, via, run.settings)
+        loaded = data.load_examples(task, split, language, rows, limit)
+        for problem in loaded.problems:
+            run.tell(problem)
+        for reason, count in loaded.dropped.items():
+            run.tell(
+                Problem(stage="data", message=f"{task.name} {split}/{language}: {count} rows dropped: {reason}")
+            )
+        return loaded.examples
+
+    return _remembered(run, ("examples", task.name, split, language, via), load)
+
+
+def use_examples(run: Run, task: TaskSpec, use: TaskUse) -> list[Any]:
+    """Examples of all languages of a training use, each cut to the use's cap."""
+    return [
+        example
+        for language in use.languages
+        for example in load_examples(run, task, use.split, language, use.via)[: use.cap]
+    ]
+
+
+def format_code(run: Run, task: TaskSpec, labels: Sequence[str], options: Any) -> FormatCode:
+    """The implementation of a task's format, with validated options."""
+    record = run.toolkit.formats.get(task.format)
+    implementation = load_object(record.implementation)
+    return implementation(task, tuple(labels), record.options.model_validate(dict(options)))  # type: ignore[no-any-return]
+
+
+def label_names(run: Run, task: TaskSpec, examples: Sequence[Any]) -> tuple[str, ...]:
+    """The task's labels; an open set (CCG) is gathered from the training examples."""
+    if task.labels or not task.train_languages:
+        return task.labels
+    gather = getattr(load_object(run.toolkit.formats.get(task.format).implementation), "gather_labels", None)
+    return tuple(gather(examples)) if gather else ()
+
+
+def tokeniser(run: Run) -> Tokeniser:
+    """The model's tokeniser."""
+    return _remembered(run, ("tokeniser",), lambda: Tokeniser.load(run.model.folder))
+
+
+def training_features(run: Run, code: FormatCode, examples: Sequence[Any], max_length: int) -> Features:
+    """Features of training examples; what cannot be used is counted and told."""
+    features = code.featurise(examples, tokeniser(run), max_length, training=True)
+    for reason, count in features.dropped.items():
+        run.tell(Problem(stage="data", message=f"{code.task.name}: {count} training examples dropped: {reason}"))
+    if features.item_count == 0:
+        raise DataError(f"{code.task.name}: no training example is left", where="after tokenisation")
+    return features
+
+
+def _remembered(run: Run, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    if key not in run.memory:
+        run.memory[key] = make()
+    return run.memory[key]
