@@ -60,8 +60,12 @@ def build_plan(
     model: Model,
     precision: str,
     fingerprint: Fingerprint,
+    starts: Sequence[StartPoint] = (),
 ) -> Plan:
-    """Plan every (start point, seed, target). Raises UserError for names, parameters and settings at fault."""
+    """Plan every (start point, seed, target); the settings' strategies give the start points if none are given.
+
+    Raises UserError for names, parameters and settings at fault.
+    """
     tasks = {name: toolkit.tasks.get(name) for name in toolkit.tasks.names()}
     formats = {name: toolkit.formats.get(name) for name in toolkit.formats.names()}
     check_overrides(settings.set, tasks, formats)
@@ -69,7 +73,7 @@ def build_plan(
     if preset not in suite.presets:
         raise UnknownName("preset", preset, suite.presets)
     targets = _targets(settings, toolkit, suite)
-    starts = start_points(settings, toolkit, suite)
+    starts = starts or start_points(settings, toolkit, suite)
     builder = _Builder(settings, suite, preset, tasks, formats, model, precision, fingerprint)
     cells = []
     for start in starts:
@@ -116,9 +120,7 @@ def _strategy_text(text: str) -> tuple[str, dict[str, Any]]:
     if not bracket:
         return name, {}
     if not rest.endswith("]"):
-        raise UserError(
-            f"strategy {text!r} lacks its closing ]", fix="--strategy 'NAME[key=value,key=value]'"
-        )
+        raise UserError(f"strategy {text!r} lacks its closing ]", fix="--strategy 'NAME[key=value,key=value]'")
     values: dict[str, str] = {}
     key = ""
     for part in rest[:-1].split(","):
@@ -157,9 +159,7 @@ def _label(strategy: Strategy, params: Record, suite: Suite) -> str:
     for name, field in strategy.params.model_fields.items():
         value = getattr(params, name)
         default = (
-            suite.default_intermediate
-            if name == "intermediate"
-            else field.get_default(call_default_factory=True)
+            suite.default_intermediate if name == "intermediate" else field.get_default(call_default_factory=True)
         )
         if value != default:
             text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
@@ -250,9 +250,7 @@ class _Builder:
                 fix="fetch them (the folder layout of `hf download`), or leave the language or target out",
             )
         if absent:
-            self._tell(
-                f"{task.name}: no {use.split} rows in {', '.join(absent)}; its averages are incomplete"
-            )
+            self._tell(f"{task.name}: no {use.split} rows in {', '.join(absent)}; its averages are incomplete")
         return use.model_copy(update={"languages": tuple(present)}) if present else None
 
     def _tell(self, message: str) -> None:
@@ -304,9 +302,7 @@ class _Builder:
 
     def _options(self, task: str) -> dict[str, Any]:
         spec = self.tasks[task]
-        record = resolve_options(
-            self.formats[spec.format], spec, self.suite, self.model.options, self.settings.set
-        )
+        record = resolve_options(self.formats[spec.format], spec, self.suite, self.model.options, self.settings.set)
         return record.model_dump(mode="json")
 
     def _use_identity(self, use: TaskUse) -> dict[str, Any]:

@@ -191,9 +191,7 @@ def resolve_options(
     return _checked(format_record.options, {}, values, format_record.name)
 
 
-def check_overrides(
-    overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format]
-) -> None:
+def check_overrides(overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format]) -> None:
     """Refuse paths of `--set` that nothing reads; all in one go, near names suggested."""
     tasks = list(tasks)
     known = [f"train.{field}" for field in TrainSettings.model_fields]
@@ -206,9 +204,7 @@ def check_overrides(
     fields = {field for record in formats.values() for field in record.options.model_fields}
     known += [f"{task}.{field}" for task in tasks for field in fields]
     accepted = set(known)
-    raise_all(
-        [_unknown("setting", path, known, "--set") for path in _flat(overrides) if path not in accepted]
-    )
+    raise_all([_unknown("setting", path, known, "--set") for path in _flat(overrides) if path not in accepted])
 
 
 def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> UserError:
@@ -234,9 +230,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     prefix = f"{name}."
-    return {
-        path.removeprefix(prefix): value for path, value in _flat(values).items() if path.startswith(prefix)
-    }
+    return {path.removeprefix(prefix): value for path, value in _flat(values).items() if path.startswith(prefix)}
 
 
 def _checked(record: type[R], base: Mapping[str, Any], values: Mapping[str, Any], where: str) -> R:

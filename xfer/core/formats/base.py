@@ -77,6 +77,10 @@ class FormatCode(ABC):
     ) -> list[Any]:
         """One prediction value an example. Outputs lie in feature order ([items, …] or [tokens, …])."""
 
+    def limited(self, values: list[Any], examples: Sequence[Any], limit: int | None) -> list[Any]:
+        """Values under `--limit`. Most formats get examples that are cut already and change nothing."""
+        return values
+
     @abstractmethod
     def chance(self, examples: Sequence[Any], rng: np.random.Generator) -> list[Any]:
         """Predictions that know only the shape of the task; an empty list where the format has none."""

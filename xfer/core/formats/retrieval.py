@@ -71,6 +71,12 @@ class Retrieval(FormatCode):
         target = features.columns["side"].values == TARGET
         return self._matched(examples, outputs["embedding"][~target], outputs["embedding"][target])
 
+    def limited(self, values: list[Value], examples: Sequence[PairExample], limit: int | None) -> list[Value]:
+        """A limit cuts queries, never what they search: later ones count as not asked. Mining stays whole."""
+        if limit is None or _mining(examples):
+            return values
+        return [*values[:limit], *[None] * len(values[limit:])]
+
     def chance(self, examples: Sequence[PairExample], rng: np.random.Generator) -> list[Value]:
         """Examples with the side that is looked for, drawn uniformly; margins uniform in 0 … 1."""
         if not _mining(examples):

@@ -1,0 +1,173 @@
+"""Walk a plan: reuse what is stored, run the rest, gather result rows. One way in: `execute`.
+
+A phase is run when it is not in the store, or when a phase that must run starts from its weights and these
+were let go (`--keep`). Whatever was computed stays: re-issuing a command continues it.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xfer import __version__
+from xfer.core.errors import ExitStatus, NonFinite, OutOfResources, PluginError, Stopped, UserError, XferError
+from xfer.core.locks import phase_lock
+from xfer.core.records import Cell, Plan, PlannedPhase, Problem, ResultRow
+from xfer.core.run import Run
+
+FATAL = (UserError, NonFinite, OutOfResources, Stopped)
+"""Failures that end a run; any other fails its cells only."""
+
+
+@dataclass
+class Outcome:
+    """What a run ended with."""
+
+    rows: list[ResultRow]
+    problems: list[Problem]
+    failed: dict[str, str] = field(default_factory=dict)
+    """Phase ids that failed, with the reason."""
+    reused: int = 0
+    computed: int = 0
+
+    @property
+    def status(self) -> ExitStatus:
+        """DONE, or SOME_FAILED when cells are missing."""
+        return ExitStatus.SOME_FAILED if self.failed else ExitStatus.DONE
+
+
+def execute(plan: Plan, run: Run) -> Outcome:
+    """Run all phases of a plan that are needed and return the result rows of all its cells.
+
+    Raises the errors in FATAL; other failures are recorded and leave their cells empty.
+    """
+    for problem in plan.problems:
+        run.tell(problem)
+    needed = phases_to_run(plan, run)
+    outcome = Outcome(rows=[], problems=run.problems)
+    for position, planned in enumerate(plan.phases, start=1):
+        broken = next((parent for parent in planned.parents if parent in outcome.failed), None)
+        if broken is not None:
+            outcome.failed[planned.id] = f"its parent {broken} failed"
+            continue
+        if planned.id not in needed:
+            outcome.reused += 1
+            run.reporter.phase_finished(planned, 0.0, reused=True)
+            run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="reused")
+            continue
+        try:
+            _run_one(planned, run, position, len(plan.phases))
+            outcome.computed += 1
+        except FATAL:
+            raise
+        except XferError as error:
+            outcome.failed[planned.id] = error.what
+            run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
+            run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome=error)
+        _release_weights(plan, run, done=plan.phases[:position])
+    outcome.rows = result_rows(plan, run, outcome.failed)
+    return outcome
+
+
+def phases_to_run(plan: Plan, run: Run) -> set[str]:
+    """Ids of the phases that must be computed: what cells lack, and the weights which that starts from."""
+    by_id = {planned.id: planned for planned in plan.phases}
+    needed: set[str] = set()
+
+    def need(id: str, weights: bool) -> None:
+        complete = run.store.has_phase(id) and (not weights or run.store.has_weights(id))
+        if complete or id in needed:
+            return
+        needed.add(id)
+        for parent in by_id[id].parents:
+            need(parent, weights=True)
+
+    for cell in plan.cells:
+        need(cell.phase, weights=False)
+    return needed
+
+
+def _run_one(planned: PlannedPhase, run: Run, position: int, total: int) -> None:
+    manager = run.toolkit.manager
+    with phase_lock(run.store, planned.id):
+        if run.store.has_phase(planned.id) and (planned.phase.does != "train" or run.store.has_weights(planned.id)):
+            return  # another process finished it while this one waited
+        run.reporter.phase_started(planned, position, total)
+        manager.observe("xfer_phase_started", run=run, phase=planned.phase)
+        started = time.monotonic()
+        if manager.first("xfer_run_phase", phase=planned, run=run) is None:
+            raise PluginError(f"nobody runs phases of the kind {planned.phase.does!r}")
+        run.reporter.phase_finished(planned, time.monotonic() - started, reused=False)
+        manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="computed")
+
+
+def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
+    """Core's answer to `xfer_run_phase`: "train" and "evaluate"; None for other kinds."""
+    if phase.phase.does == "train":
+        from xfer.core.train_phase import run_train_phase
+
+        run_train_phase(phase, run)
+        return True
+    if phase.phase.does == "evaluate":
+        from xfer.core.evaluate import run_evaluate_phase
+
+        run_evaluate_phase(phase, run)
+        return True
+    return None
+
+
+def _release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase]) -> None:
+    """Let weights go that `--keep` does not keep, once everything that starts from them is stored."""
+    keep = run.settings.keep
+    if keep == "all":
+        return
+    for planned in done:
+        if planned.phase.does == "evaluate" or (keep == "intermediate" and planned.phase.role == "intermediate"):
+            continue
+        children = [other for other in plan.phases if planned.id in other.parents]
+        if run.store.has_weights(planned.id) and all(run.store.has_phase(child.id) for child in children):
+            run.store.drop_weights(planned.id)
+
+
+def result_rows(plan: Plan, run: Run, failed: Iterable[str] = ()) -> list[ResultRow]:
+    """Result rows of every cell whose scoring phase is stored."""
+    missing = set(failed)
+    versions = run.toolkit.manager.versions()
+    rows = []
+    for cell in plan.cells:
+        if cell.phase in missing or not run.store.has_phase(cell.phase):
+            continue
+        planned = next(p for p in plan.phases if p.id == cell.phase)
+        rows += [_row(line, cell, planned, run, versions) for line in run.store.results(cell.phase)]
+    return rows
+
+
+def _row(line: dict[str, Any], cell: Cell, planned: PlannedPhase, run: Run, versions: dict[str, str]) -> ResultRow:
+    layer = line.pop("layer", None)
+    return ResultRow(
+        run=run.name,
+        label=cell.label,
+        strategy=cell.strategy,
+        params=cell.params,
+        intermediate=cell.intermediate,
+        suite=run.suite.name,
+        model=run.model.name,
+        model_fingerprint=run.model.fingerprint,
+        seed=cell.seed,
+        phase=cell.phase,
+        signature=_signature(line, planned, layer),
+        xfer_version=__version__,
+        plugin_versions=versions,
+        **line,
+    )
+
+
+def _signature(line: dict[str, Any], planned: PlannedPhase, layer: int | None) -> str:
+    """Everything of the evaluation protocol that changes the number, readable."""
+    use = next(use for use in planned.identity["uses"] if use["task"] == line["task"])
+    options = dict(planned.options[line["task"]])
+    if layer is not None:
+        options["layer"] = layer
+    fields = {"task": f"{line['task']}-v{line['task_version']}", "split": line["split"], "via": use["via"]}
+    fields |= {"limit": use["limit"], **options}
+    return ";".join(f"{key}={value}" for key, value in fields.items())

@@ -1,0 +1,251 @@
+"""Core's answer to `does="evaluate"`: predictions, scores and result lines of one target in all its languages.
+
+Every score stands beside chance and a heuristic that uses no model, computed from the same examples.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xfer.core import files
+from xfer.core.batching import concatenate
+from xfer.core.encoder import Encoder
+from xfer.core.features import Features
+from xfer.core.formats.base import FormatCode
+from xfer.core.inputs import format_code, load_examples, tokeniser
+from xfer.core.metrics.aggregate import standard_error
+from xfer.core.predict import predict
+from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
+from xfer.core.run import Run
+from xfer.core.streams import numpy_stream
+from xfer.core.train_phase import load_encoder, load_head, stored_heads
+
+HEURISTIC_EXAMPLES = 2000
+"""Training examples that a heuristic baseline looks at."""
+
+
+def run_evaluate_phase(planned: PlannedPhase, run: Run) -> None:
+    """Score one target in every language and commit predictions and result lines to the store."""
+    started = time.monotonic()
+    with run.store.commit_phase(planned.id) as folder:
+        lines: list[dict[str, Any]] = []
+        info: dict[str, Any] = {"stream": True}
+        for use in planned.phase.uses:
+            lines += _evaluate_use(planned, run, use, folder, info)
+        seconds = time.monotonic() - started
+        for line in lines:
+            line["seconds"] = round(seconds / len(lines), 3)
+        files.write_text(folder / "results.jsonl", "".join(files.json_line(line) for line in lines))
+        files.write_json(
+            folder / "phase.json",
+            {
+                "id": planned.id,
+                "does": planned.phase.does,
+                "identity": planned.identity,
+                "model": run.model.name,
+                "device": run.device.kind,
+                **info,
+            },
+        )
+
+
+def _evaluate_use(
+    planned: PlannedPhase, run: Run, use: TaskUse, folder: Path, info: dict[str, Any]
+) -> list[dict[str, Any]]:
+    task: TaskSpec = run.toolkit.tasks.get(use.task)
+    examples = {code: load_examples(run, task, use.split, code, use.via) for code in use.languages}
+    code, head_task = _code(planned, run, task)
+    encoder = load_encoder(planned, run)
+    head = load_head(planned, run, head_task, encoder) if code.trainable else None
+    encoder.to(run.device.torch_device)
+    if head is not None:
+        head.to(run.device.torch_device)
+    layer = _layer(code, encoder)
+    info |= {"stream": encoder.stream, "layer": layer}
+    values = _values(planned, run, code, encoder, head, examples, layer)
+    tuned: dict[str, Any] = {}
+    if task.tune is not None:
+        dev = {name: load_examples(run, task, task.dev_split, name, use.via) for name in use.languages}
+        dev_values = _values(planned, run, code, encoder, head, dev, layer)
+        tuned = {name: task.tune(dev_values[name], dev[name], name) for name in use.languages}
+    training = _heuristic_examples(run, task)
+    lines = []
+    for language, found in examples.items():
+        lines += _language_lines(planned, run, task, code, use, language, found, values[language], tuned, training)
+        _write_predictions(folder, task, language, found, values[language])
+    return [{**line, "layer": layer} for line in lines]
+
+
+def _code(planned: PlannedPhase, run: Run, task: TaskSpec) -> tuple[FormatCode, FormatCode]:
+    """The target's format code, and the one under whose name its head was trained (XNLI: mnli)."""
+    heads = stored_heads(planned, run)
+    name = task.name if task.name in heads else (task.training_task or task.name)
+    labels = tuple(heads.get(name, {}).get("labels", task.labels))
+    code = format_code(run, task, labels, planned.options[task.name])
+    return code, format_code(run, run.toolkit.tasks.get(name), labels, planned.options[task.name])
+
+
+def _layer(code: FormatCode, encoder: Encoder) -> int | None:
+    """The hidden layer that retrieval pools: the option, or 7/12 of the depth (layer 14 of XLM-R Large's 24)."""
+    if code.task.format != "retrieval":
+        return None
+    chosen = code.options.layer
+    if chosen is None:
+        return round(encoder.shape.layers * 7 / 12)
+    return int(min(chosen, encoder.shape.layers))
+
+
+def _values(
+    planned: PlannedPhase,
+    run: Run,
+    code: FormatCode,
+    encoder: Encoder,
+    head: Any,
+    examples: Mapping[str, Sequence[Any]],
+    layer: int | None,
+) -> dict[str, list[Any]]:
+    """Prediction values by language; all languages run as one stream."""
+    length = code.options.max_length
+    parts = [code.featurise(found, tokeniser(run), length, training=False) for found in examples.values()]
+    stream, _ = concatenate(parts)
+    outputs = predict(
+        code,
+        encoder,
+        head,
+        stream,
+        tokeniser(run),
+        run.device,
+        run.settings.engine.evaluation_tokens,
+        layer,
+        lambda done, total: run.reporter.evaluated(planned, done, total),
+    )
+    values = {}
+    for number, (language, found) in enumerate(examples.items()):
+        decoded = code.decode(found, parts[number], _cut(outputs, code, parts, number))
+        values[language] = code.limited(decoded, found, run.settings.limit.test)
+    return values
+
+
+def _cut(
+    outputs: Mapping[str, np.ndarray], code: FormatCode, parts: Sequence[Features], number: int
+) -> dict[str, np.ndarray]:
+    """The rows of part `number` in outputs over the concatenated parts."""
+
+    def size(part: Features, axis: str) -> int:
+        return {"item": part.item_count, "sequence": len(part.offsets) - 1, "token": len(part.tokens)}[axis]
+
+    cut = {}
+    for name, values in outputs.items():
+        axis = code.output_axes[name]
+        start = sum(size(part, axis) for part in parts[:number])
+        cut[name] = values[start : start + size(parts[number], axis)]
+    return cut
+
+
+def _heuristic_examples(run: Run, task: TaskSpec) -> list[Any]:
+    training = run.toolkit.tasks.get(task.training_task) if task.training_task else task
+    if "en" not in training.train_languages:
+        return []
+    return load_examples(run, training, "train", "en")[:HEURISTIC_EXAMPLES]
+
+
+def _language_lines(
+    planned: PlannedPhase,
+    run: Run,
+    task: TaskSpec,
+    code: FormatCode,
+    use: TaskUse,
+    language: str,
+    examples: Sequence[Any],
+    values: Sequence[Any],
+    tuned: Mapping[str, Any],
+    training: Sequence[Any],
+) -> list[dict[str, Any]]:
+    extra = {"tuned": tuned[language]} if tuned else {}
+    scores = task.score(values, examples, language, **extra)
+    chance = _baseline(run, task, language, "chance", examples, training, code)
+    heuristic = _baseline(run, task, language, "heuristic", examples, training, code)
+    points = _points(task, values, examples, language)
+    asked = len(examples) if points is None else sum(one is not None for one in points)
+    error = standard_error([one for one in points if one is not None]) if points and asked > 1 else None
+    return [
+        {
+            "task": task.name,
+            "task_version": task.version,
+            "language": language,
+            "split": use.split,
+            "metric": metric,
+            "value": float(value),
+            "n": asked,
+            "main": metric == task.main_score,
+            "standard_error": error if metric == task.main_score else None,
+            "chance": chance.get(metric),
+            "heuristic": heuristic.get(metric),
+            "data_fingerprint": planned.identity["uses"][0]["data"].get(language) or "",
+            "device": run.device.kind,
+            "dtype": run.device.dtype,
+        }
+        for metric, value in scores.items()
+    ]
+
+
+def _baseline(
+    run: Run,
+    task: TaskSpec,
+    language: str,
+    kind: str,
+    examples: Sequence[Any],
+    training: Sequence[Any],
+    code: FormatCode,
+) -> Mapping[str, float]:
+    """Scores of chance or of the heuristic; computed once a process for the same examples.
+
+    What a task tunes is tuned on the scored examples themselves here: an upper bound.
+    """
+    key = ("baseline", kind, task.name, language)
+    if key not in run.memory:
+        if kind == "chance":
+            values = code.chance(examples, numpy_stream(0, "chance", task.name, language))
+        elif task.heuristic is not None:
+            values = list(task.heuristic(training, examples))
+        else:
+            values = code.heuristic(training, examples)
+        extra = {"tuned": task.tune(values, examples, language)} if task.tune and values else {}
+        run.memory[key] = task.score(values, examples, language, **extra) if values else {}
+    found: Mapping[str, float] = run.memory[key]
+    return found
+
+
+def _points(
+    task: TaskSpec, values: Sequence[Any], examples: Sequence[Any], language: str
+) -> list[float | None] | None:
+    """Points of every prediction, None for what was not asked; None for tasks that score sets only."""
+    if task.score_one is None:
+        return None
+    return [
+        None if value is None else task.score_one(value, example, language)
+        for value, example in zip(values, examples, strict=True)
+    ]
+
+
+def _write_predictions(
+    folder: Path, task: TaskSpec, language: str, examples: Sequence[Any], values: Sequence[Any]
+) -> None:
+    """predictions/<task>.<language>.parquet: id, prediction (JSON) and, where the task has it, points."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table: dict[str, list[Any]] = {
+        "id": [example.id for example in examples],
+        "prediction": [files.json_line(value).rstrip("\n") for value in values],
+    }
+    points = _points(task, values, examples, language)
+    if points is not None:
+        table["points"] = points
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(table), sink, compression="zstd")
+    (folder / "predictions").mkdir(exist_ok=True)
+    files.write_bytes(folder / "predictions" / f"{task.name}.{language}.parquet", sink.getvalue().to_pybytes())

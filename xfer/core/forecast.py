@@ -1,0 +1,108 @@
+"""What a plan will cost: steps, examples, disk, and time measured on this machine.
+
+Disk: a stored training phase holds its weights in float32. While one runs, its partial folder holds two
+checkpoints of weights and both AdamW moments (and the best weights so far, with `keep=best`).
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from xfer.core.errors import OutOfResources
+from xfer.core.models import Model
+from xfer.core.records import Plan, PlannedPhase
+
+CHECKPOINTS_KEPT = 2
+MOMENTS = 2
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes that a plan adds to the store: at its peak, and when it has ended."""
+
+    peak: int
+    final: int
+
+
+def weight_bytes(model: Model) -> int:
+    """Bytes of the model's weights in float32 (files are taken to hold 2 bytes a number when smaller dtype)."""
+    size = sum(path.stat().st_size for path in model.folder.glob("*.safetensors"))
+    dtype = str(model.config.get("dtype") or model.config.get("torch_dtype") or "float32")
+    return size * 2 if dtype in ("float16", "bfloat16") else size
+
+
+def disk(plan: Plan, needed: set[str], model: Model, keep: str) -> Disk:
+    """Forecast for the phases of `needed`."""
+    weights = weight_bytes(model)
+    final = peak = 0
+    for planned in plan.phases:
+        if planned.id not in needed or planned.phase.does != "train":
+            continue
+        best = any(settings.keep == "best" for settings in planned.settings.values())
+        running = CHECKPOINTS_KEPT * weights * (1 + MOMENTS + best) + weights
+        peak = max(peak, final + running)
+        if keep == "all" or (keep == "intermediate" and planned.phase.role == "intermediate"):
+            final += weights
+    return Disk(peak=peak, final=final)
+
+
+def refuse_if_full(forecast: Disk, store: Path) -> None:
+    """Raise OutOfResources when the peak does not fit the store's disk."""
+    place = store
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if forecast.peak > free:
+        raise OutOfResources(
+            f"the run needs up to {size_text(forecast.peak)} of disk and {size_text(free)} are free",
+            where=str(store),
+            fix="free some, choose another disk with --store, or keep less with --keep none",
+        )
+
+
+def size_text(size: int) -> str:
+    """Bytes as people read them."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def steps_of(planned: PlannedPhase, examples: dict[str, int]) -> int:
+    """Optimizer steps of a training phase, from the number of examples of each task."""
+    total = 0
+    for use in planned.phase.uses:
+        settings = planned.settings[use.task]
+        batches = -(-examples[use.task] // settings.batch_size)
+        total += settings.max_steps or max(1, round(settings.epochs * batches))
+    return planned.settings[""].max_steps or total
+
+
+def matrix_rate(seconds: float = 0.2) -> float:
+    """Floating-point operations a second of a 512 × 512 matrix product on this machine, on the default device."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    size = 4096 if device == "cuda" else 512
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    a @ a
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        a @ a
+        count += 1
+        if device == "cuda":
+            torch.cuda.synchronize()
+    return count * 2 * size**3 / (time.perf_counter() - started)
+
+
+def training_seconds(model: Model, tokens: float, rate: float, share: float = 0.4) -> float:
+    """Seconds to train on `tokens`: 6 operations a token and parameter outside the embeddings, at `share` of `rate`."""
+    layers = int(model.config.get("num_hidden_layers", model.config.get("n_layers", 12)))
+    hidden = int(model.config.get("hidden_size", model.config.get("dim", 768)))
+    inner = int(model.config.get("intermediate_size", model.config.get("hidden_dim", 4 * hidden)))
+    parameters = layers * (4 * hidden * hidden + 2 * hidden * inner)
+    return 6 * parameters * tokens / (rate * share)
