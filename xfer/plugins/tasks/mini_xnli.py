@@ -1,0 +1,23 @@
+"""Miniature natural language inference in six languages."""
+
+from xfer.api import TaskSpec, hookimpl
+from xfer.plugins.mini.specs import mini_task
+from xfer.plugins.shared.labels import NLI, nli_example, right_or_wrong, score_accuracy
+
+TASK = mini_task(
+    "xnli",
+    summary="miniature natural language inference in six languages",
+    format="classification",
+    target=True,
+    labels=NLI,
+    example=nli_example,
+    score=score_accuracy,
+    main_score="accuracy",
+    score_one=right_or_wrong,
+)
+
+
+@hookimpl
+def xfer_tasks() -> list[TaskSpec]:
+    """The task of this module."""
+    return [TASK]
