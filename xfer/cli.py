@@ -1,0 +1,232 @@
+"""The command `xfer`: parses, calls `xfer.commands`, prints. Data on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xfer import __version__, bootstrap, listings
+from xfer.core.errors import ExitStatus, UserError, XferError
+from xfer.core.settings import parse_assignments
+
+app = typer.Typer(
+    name="xfer",
+    help="Intermediate-task training and its rivals for zero-shot cross-lingual transfer.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Names = list[str] | None
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+SuiteOption = Annotated[
+    str | None, typer.Option(help="A named set of tasks; `xfer suites` lists them. [default: mini]")
+]
+TargetOption = Annotated[Names, typer.Option(help="Target task; repeat for several. [default: all of the suite]")]
+LanguageOption = Annotated[
+    Names, typer.Option(help="Language to evaluate in; repeat. [default: all of the target]")
+]
+SetOption = Annotated[
+    Names, typer.Option("--set", help="One setting, KEY=VALUE, e.g. target.xnli.lr=2e-5; repeat.")
+]
+LimitOption = Annotated[str | None, typer.Option(help="At most so many examples: train=N,dev=N,test=N.")]
+DataRootOption = Annotated[
+    Path | None, typer.Option(help="Folder with data sets, laid out as `hf download ID --local-dir DIR/ID` does.")
+]
+StoreOption = Annotated[Path | None, typer.Option(help="Folder that keeps phases and runs. [default: runs]")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: the best there is]")]
+PluginOption = Annotated[list[Path] | None, typer.Option(help="Load a plugin from a Python file; repeat.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"xfer {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    strategy: Annotated[
+        Names, typer.Option(help="NAME or 'NAME[key=value,…]'; repeat to compare. [default: english-stilts]")
+    ] = None,
+    suite: SuiteOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="Hub id, folder, or a name of `xfer models`. [default: the suite's]")
+    ] = None,
+    target: TargetOption = None,
+    intermediate: Annotated[
+        Names, typer.Option(help="A; A,B mixed; A+B in sequence; all. Repeat: one start point each.")
+    ] = None,
+    language: LanguageOption = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas. [default: 0]")] = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Training settings of the suite by name, e.g. paper, small.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
+    data_root: DataRootOption = None,
+    store: StoreOption = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run. [default: date and time]")] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Weights to keep: intermediate, all, none. [default: intermediate]")
+    ] = None,
+    device: DeviceOption = None,
+    plugin: PluginOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and leave.")] = False,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train and evaluate: pretrained model, intermediate task, target task, zero-shot in every language."""
+    from xfer import commands, progress, summary
+
+    flags = _given(
+        strategy=_tuple(strategy), suite=suite, model=model, target=_split(target), intermediate=_tuple(intermediate),
+        language=_split(language), seeds=_seeds(seeds), limit=_limit(limit), set=_set(set_), preset=preset,
+        data_root=data_root, store=store, name=name, keep=keep, device=device, plugin=_tuple(plugin),
+    )  # fmt: skip
+    prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
+    if dry_run:
+        print(summary.plan_json(prepared) if json_ else summary.plan_text(prepared), end="")
+        return
+    _finish(commands.execute(prepared), json_)
+
+
+@app.command("eval")
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="Model folder, hub id, or a phase folder of a store.")],
+    suite: SuiteOption = None,
+    target: TargetOption = None,
+    language: LanguageOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    data_root: DataRootOption = None,
+    store: StoreOption = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    device: DeviceOption = None,
+    plugin: PluginOption = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score a checkpoint without training."""
+    from xfer import commands, progress
+
+    options = _given(
+        suite=suite, target=_split(target), language=_split(language), limit=_limit(limit), set=_set(set_),
+        data_root=data_root, store=store, name=name, device=device, plugin=_tuple(plugin),
+    )  # fmt: skip
+    _finish(commands.evaluate(checkpoint, reporter=progress.reporter(quiet), **options), json_)
+
+
+@app.command()
+def compare(
+    places: Annotated[list[Path] | None, typer.Argument(help="Stores or run folders. [default: ./runs]")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="The label that deltas are taken from. [default: none]")
+    ] = None,
+    format: Annotated[str, typer.Option(help="table, markdown, json, csv, latex, html.")] = "table",
+    output: Annotated[Path | None, typer.Option(help="Write to a file instead of stdout.")] = None,
+    mixed: Annotated[bool, typer.Option(help="Average rows of unlike signatures, and mark them.")] = False,
+) -> None:
+    """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
+    from xfer import commands
+    from xfer.core import files, reports
+
+    comparison = commands.compare(*(places or ()), baseline=baseline, mixed=mixed)
+    text = reports.render_with_plugins(bootstrap.load().manager, comparison, format)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        files.write_text(output, text)
+        print(f"written to {output}", file=sys.stderr)
+
+
+@app.command()
+def pretrain(
+    suite: SuiteOption = None,
+    output: Annotated[Path, typer.Option(help="Folder for the checkpoint.")] = Path("checkpoint"),
+    seed: Annotated[int, typer.Option(help="Everything follows from it.")] = 0,
+    store: StoreOption = None,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a suite's own checkpoint from generated text (the one that ships, for suite mini)."""
+    from xfer import commands, progress
+
+    options = _given(suite=suite, seeds=(seed,), store=store, device=device)
+    model = commands.pretrain(output, reporter=progress.reporter(quiet), **options)
+    print(f"{model.folder} {model.fingerprint}")
+
+
+listings.add(app)
+
+
+def _finish(result: Any, json_: bool) -> None:
+    from xfer import summary
+
+    if json_:
+        print(json.dumps(result.document(), ensure_ascii=False, allow_nan=False))
+    else:
+        print(summary.result_text(result), end="")
+    if result.status:
+        raise typer.Exit(result.status)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return tuple(values) if values else None
+
+
+def _split(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return tuple(part for value in values for part in value.split(",")) if values else None
+
+
+def _set(values: Sequence[str] | None) -> Mapping[str, Any] | None:
+    return parse_assignments(values, "--set") if values else None
+
+
+def _seeds(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(
+            f"--seeds {text!r} is not a list of whole numbers", fix="for example --seeds 0,1,2"
+        ) from None
+
+
+def _limit(text: str | None) -> Mapping[str, Any] | None:
+    return parse_assignments(text.split(","), "--limit") if text else None
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command; errors are printed to stderr. Returns the exit status."""
+    try:
+        bootstrap.load().manager.configure("xfer_commands", app=app, settings=None)
+        app(list(arguments), prog_name="xfer")
+    except XferError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    return ExitStatus.DONE
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run_command(sys.argv[1:]))

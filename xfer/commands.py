@@ -1,0 +1,291 @@
+"""What the commands do, as functions. `xfer.run`, `xfer.compare` and `xfer.load_results` are these.
+
+The command line only parses and prints.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xfer import bootstrap
+from xfer.core.errors import UserError
+from xfer.core.records import NoParams, Plan, Problem, ResultRow, Strategy, Suite
+from xfer.core.run import Reporter, Run
+from xfer.core.settings import RunSettings, load_settings
+from xfer.core.strategy_steps import target_phases
+
+if TYPE_CHECKING:
+    from xfer.core.comparison import Comparison
+    from xfer.core.models import Model
+    from xfer.core.planning import StartPoint
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run ended with."""
+
+    run: str
+    store: Path
+    results: list[ResultRow]
+    problems: list[Problem]
+    failed: Mapping[str, str]
+    plan: Plan
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0, or 3 when cells failed."""
+        return 3 if self.failed else 0
+
+    def document(self) -> dict[str, Any]:
+        """What `xfer run --json` prints."""
+        return {
+            "run": self.run,
+            "store": str(self.store),
+            "results": [row.model_dump(mode="json") for row in self.results],
+            "problems": [problem.model_dump(mode="json") for problem in self.problems],
+        }
+
+
+@dataclass
+class Prepared:
+    """A run that is planned and not started."""
+
+    run: Run
+    plan: Plan
+    origin: Mapping[str, str]
+
+
+def run(
+    strategy: str | Sequence[str] = "english-stilts",
+    *,
+    config: str | Path | None = None,
+    reporter: Reporter | None = None,
+    **options: Any,
+) -> RunResult:
+    """Train and evaluate what the options ask for; the same as `xfer run`.
+
+    Options are the long options of the command by name: `suite`, `model`, `target`, `intermediate`,
+    `language`, `seeds`, `limit` (a mapping), `set` (a mapping), `data_root`, `store`, `name`, `keep`, `device`,
+    `preset`, `plugin`. Raises `xfer.core.errors.XferError` with what, where and how to mend.
+    """
+    flags = {"strategy": strategy, **options}
+    return execute(prepare(flags, Path(config) if config else None, reporter))
+
+
+def prepare(
+    flags: Mapping[str, Any],
+    config: Path | None = None,
+    reporter: Reporter | None = None,
+    starts: "Sequence[StartPoint]" = (),
+) -> Prepared:
+    """Read settings, load plugins, resolve the model, and plan. Nothing is trained or written."""
+    settings, origin = load_settings(_sequences(flags), config)
+    toolkit = bootstrap.load(settings, settings.plugin)
+    suite: Suite = toolkit.suites.get(settings.suite)
+    from xfer.core.device import choose, threads
+    from xfer.core.inputs import row_fingerprint
+    from xfer.core.models import resolve_model
+    from xfer.core.planning import build_plan
+    from xfer.core.store import Store
+
+    threads()
+    device = choose(settings.device or None)
+    if settings.engine.precision != "auto":
+        device = replace(device, dtype=settings.engine.precision)
+    name = settings.model or suite.default_model
+    spec = toolkit.models.get(name) if name in toolkit.models else None
+    model = resolve_model(name, spec, settings.engine.allow_pickle)
+    fingerprint = row_fingerprint(settings, toolkit.manager)
+    plan = build_plan(settings, toolkit, suite, model, device.dtype, fingerprint, starts)
+    store = Store(settings.store)
+    for answer in toolkit.manager.collect("xfer_check_plan", plan=plan, settings=settings):
+        plan = plan.model_copy(update={"problems": (*plan.problems, answer[1])})
+    work = Run(
+        settings=settings,
+        toolkit=toolkit,
+        suite=suite,
+        model=model,
+        store=store,
+        device=device,
+        reporter=reporter or Reporter(),
+        name=settings.name or store.new_run_name(),
+    )
+    return Prepared(work, plan, origin)
+
+
+def execute(prepared: Prepared) -> RunResult:
+    """Run a prepared plan and write the run's folder, also when it stops half-way."""
+    from xfer.core import engine, forecast
+    from xfer.core.signals import StopFlag
+
+    work, plan = prepared.run, prepared.plan
+    for problem in work.toolkit.manager.problems:
+        work.tell(problem)
+    needed = engine.phases_to_run(plan, work)
+    forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
+    outcome: engine.Outcome | None = None
+    with StopFlag() as flag:
+        work.stop_requested = lambda: bool(flag.requested)
+        try:
+            outcome = engine.execute(plan, work)
+        finally:
+            rows = outcome.rows if outcome else engine.result_rows(plan, work)
+            work.store.write_run(
+                work.name,
+                settings=_settings_document(prepared),
+                plan=plan,
+                results=rows,
+                problems=work.problems,
+            )
+    return RunResult(work.name, work.store.root, outcome.rows, outcome.problems, outcome.failed, plan)
+
+
+def load_results(*places: str | Path) -> list[ResultRow]:
+    """Result rows of stores (all their runs) or of single run folders; the default store without arguments.
+
+    Raises UserError for a place that holds no runs.
+    """
+    rows: list[ResultRow] = []
+    for place in places or (RunSettings().store,):
+        for folder in _run_folders(Path(place)):
+            rows += _rows_of(folder)
+    return rows
+
+
+def compare(*places: str | Path, baseline: str | None = None, mixed: bool = False) -> "Comparison":
+    """Compare the runs in stores or run folders; the same as `xfer compare`.
+
+    `mixed` averages rows of unlike signatures, marked. Raises UserError for places without runs, a baseline
+    that is not there, and rows that were not computed alike.
+    """
+    folders = [folder for place in places or (RunSettings().store,) for folder in _run_folders(Path(place))]
+    problems = [
+        Problem.model_validate(line) for folder in folders for line in _json_lines(folder / "problems.jsonl")
+    ]
+    return compared([row for folder in folders for row in _rows_of(folder)], problems, baseline, mixed)
+
+
+def compared(
+    rows: Sequence[ResultRow], problems: Sequence[Problem] = (), baseline: str | None = None, mixed: bool = False
+) -> "Comparison":
+    """Compare rows, with what the installed tasks and suites know of them: languages, training sets, notes."""
+    from xfer.core.comparison import DEFAULT_BASELINE
+    from xfer.core.comparison import compare as compare_rows
+
+    toolkit = bootstrap.load()
+    suites = [
+        toolkit.suites.get(name) for name in dict.fromkeys(row.suite for row in rows) if name in toolkit.suites
+    ]
+    order = [name for suite in suites for name in suite.targets] + [row.task for row in rows]
+    tasks = {name: toolkit.tasks.get(name) for name in dict.fromkeys(order) if name in toolkit.tasks}
+    seen = {row.task for row in rows}
+    return compare_rows(
+        rows,
+        DEFAULT_BASELINE if baseline is None else baseline,
+        problems,
+        training_tasks={name: task.training_task or name for name, task in tasks.items()},
+        languages={name: task.languages for name, task in tasks.items() if name in seen},
+        notes=[suite.note for suite in suites if suite.note],
+        mixed=mixed,
+    )
+
+
+def evaluate(checkpoint: str | Path, *, reporter: Reporter | None = None, **options: Any) -> RunResult:
+    """Score a checkpoint without training; the same as `xfer eval`.
+
+    `checkpoint` is a model folder, a hub id, or a phase folder of a store, whose heads are used. Without
+    heads only retrieval targets can be scored.
+    """
+    flags = {"name": "eval-" + Path(checkpoint).name.lower(), **options, "model": str(checkpoint)}
+    return execute(prepare(flags, None, reporter, starts=(_evaluation_only(),)))
+
+
+def _evaluation_only() -> "StartPoint":
+    from xfer.core.planning import StartPoint
+
+    strategy = Strategy(
+        name="eval",
+        summary="score a checkpoint as it is",
+        plan=lambda context, params: target_phases(context.model_copy(update={"training": None}), after=None),
+    )
+    return StartPoint("eval", strategy, NoParams())
+
+
+def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options: Any) -> "Model":
+    """Make a suite's own checkpoint by its recipe; the same as `xfer pretrain`. Continues when interrupted."""
+    from xfer.core.device import choose, threads
+    from xfer.core.models import Model
+    from xfer.core.pretrain import pretrain as make
+    from xfer.core.signals import StopFlag
+    from xfer.core.store import Store
+
+    settings, _ = load_settings(_sequences(options))
+    toolkit = bootstrap.load(settings, settings.plugin)
+    suite = toolkit.suites.get(settings.suite)
+    if suite.pretrain is None:
+        raise UserError(f"suite {suite.name} has no pretraining recipe", fix="--suite mini has one")
+    recipe = suite.pretrain
+    if settings.seeds != (0,):
+        recipe = recipe.model_copy(update={"seed": settings.seeds[0]})
+    threads()
+    unmade = Model(name="unmade", folder=Path(output), fingerprint="")
+    work = Run(
+        settings=settings,
+        toolkit=toolkit,
+        suite=suite,
+        model=unmade,
+        store=Store(settings.store),
+        device=choose(settings.device or None),
+        reporter=reporter or Reporter(),
+        name="pretrain",
+    )
+    with StopFlag() as flag:
+        work.stop_requested = lambda: bool(flag.requested)
+        return make(recipe, work, Path(output))
+
+
+def _sequences(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """One value where several are allowed counts as a sequence of one."""
+    several = {"strategy", "target", "intermediate", "language", "seeds", "plugin"}
+    return {
+        key: (value,) if key in several and isinstance(value, str | int | Path) else value
+        for key, value in flags.items()
+    }
+
+
+def _settings_document(prepared: Prepared) -> dict[str, Any]:
+    fields = prepared.run.settings.model_dump(mode="json", exclude_none=True)
+    return {**fields, "origin": dict(prepared.origin), "model_folder": str(prepared.run.model.folder)}
+
+
+def _run_folders(place: Path) -> list[Path]:
+    if (place / "results.jsonl").is_file():
+        return [place]
+    found = sorted(path.parent for path in place.glob("runs/*/results.jsonl"))
+    if not found:
+        raise UserError(
+            "no runs here", where=str(place), fix="give a store (the folder of --store) or a folder in its runs/"
+        )
+    return found
+
+
+def _rows_of(folder: Path) -> list[ResultRow]:
+    from pydantic import ValidationError
+
+    rows = []
+    for number, line in enumerate(_json_lines(folder / "results.jsonl"), start=1):
+        try:
+            rows.append(ResultRow.model_validate(line))
+        except ValidationError as error:
+            raise UserError(
+                f"not a result row: {error.errors()[0]['msg']} ({'.'.join(map(str, error.errors()[0]['loc']))})",
+                where=f"{folder / 'results.jsonl'} line {number}",
+            ) from None
+    return rows
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    from xfer.core.files import read_json_lines
+
+    return list(read_json_lines(path)) if path.is_file() else []

@@ -1,0 +1,199 @@
+"""The commands that list and show what is installed: tasks, strategies, suites, models, plugins; and `doctor`."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import typer
+
+from xfer import bootstrap
+from xfer.core.errors import ExitStatus, UnknownName
+from xfer.core.records import Record, Strategy, TaskSpec
+
+KINDS: dict[str, str] = {
+    "tasks": "Tasks: targets and intermediate tasks.",
+    "strategies": "Strategies: ways from the pretrained model to a target.",
+    "suites": "Suites: named sets of tasks with their settings.",
+    "models": "Named encoders. Any hub id or folder works too.",
+    "plugins": "Installed plugins, and what went wrong with them.",
+}
+
+
+def add(app: typer.Typer) -> None:
+    """Add `xfer tasks [list|show NAME]` and its sisters, and `xfer doctor`."""
+    for kind, text in KINDS.items():
+        app.add_typer(_group(kind), name=kind, help=text)
+    app.command()(doctor)
+
+
+def _group(kind: str) -> typer.Typer:
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+    @group.callback()
+    def default(
+        context: typer.Context,
+        json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ) -> None:
+        if context.invoked_subcommand is None:
+            _print_list(kind, json_)
+
+    @group.command("list")
+    def listing(json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+        """List all."""
+        _print_list(kind, json_)
+
+    @group.command("show")
+    def show(name: str, json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+        """Show one."""
+        fields = _plugin_fields(name) if kind == "plugins" else _fields(getattr(bootstrap.load(), kind).get(name))
+        print(json.dumps(fields, indent=2, ensure_ascii=False) if json_ else _text(fields))
+
+    return group
+
+
+def _print_list(kind: str, json_: bool) -> None:
+    rows = _plugin_rows() if kind == "plugins" else _rows(kind)
+    if json_:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        print(f"{row['name']:<{width}}  {row['summary']}")
+    for problem in bootstrap.load().problems if kind == "plugins" else ():
+        print(
+            f"{problem.plugin or '?':<{width}}  problem: {problem.message} ({problem.distribution} {problem.version})"
+        )
+
+
+def _rows(kind: str) -> list[dict[str, Any]]:
+    toolkit = bootstrap.load()
+    rows = []
+    for name, record in getattr(toolkit, kind).items():
+        row = {"name": name, "summary": record.summary}
+        if isinstance(record, TaskSpec):
+            row |= {"format": record.format, "languages": list(record.languages)}
+        rows.append(row)
+    return rows
+
+
+def _plugin_rows() -> list[dict[str, Any]]:
+    return [{"name": plugin.owner, "summary": f"{plugin.distribution} {plugin.version}"} for plugin in _plugins()]
+
+
+def _plugins() -> Iterable[Any]:
+    return {plugin.owner: plugin for plugin in bootstrap.load().manager.plugins()}.values()
+
+
+def _plugin_fields(name: str) -> dict[str, Any]:
+    toolkit = bootstrap.load()
+    plugins = {plugin.owner: plugin for plugin in _plugins()}
+    problems = [problem for problem in toolkit.problems if problem.plugin == name]
+    if name not in plugins and not problems:
+        raise UnknownName("plugin", name, [*plugins, *(problem.plugin for problem in toolkit.problems)])
+    fields: dict[str, Any] = {"name": name}
+    if name in plugins:
+        fields |= {"distribution": plugins[name].distribution, "version": plugins[name].version}
+    for kind in ("tasks", "strategies", "suites", "models", "formats"):
+        registry = getattr(toolkit, kind)
+        owned = [short for short, record in registry.items() if registry.owner(record) == name]
+        if owned:
+            fields[kind] = owned
+    fields["problems"] = [f"{problem.message}\n{problem.detail}".strip() for problem in problems]
+    return fields
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    """A record's fields as plain data; functions by their names."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Record):
+            return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        if isinstance(value, dict):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, tuple | list):
+            return [plain(item) for item in value]
+        if isinstance(value, type) and issubclass(value, Record):
+            return {
+                name: str(field.get_default(call_default_factory=True))
+                for name, field in value.model_fields.items()
+            }
+        if callable(value):
+            return f"{value.__module__}.{value.__qualname__}"
+        return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+    hidden = {"fixture"} if isinstance(record, TaskSpec) else {"plan"} if isinstance(record, Strategy) else set()
+    return {name: plain(getattr(record, name)) for name in type(record).model_fields if name not in hidden}
+
+
+def _text(fields: dict[str, Any]) -> str:
+    lines = []
+    for name, value in fields.items():
+        if value in ("", None, [], {}):
+            continue
+        if isinstance(value, list):
+            value = (
+                ", ".join(map(str, value))
+                if all(isinstance(item, str | int) for item in value)
+                else json.dumps(value)
+            )
+        elif isinstance(value, dict):
+            value = "\n  ".join(["", *(f"{key}: {item}" for key, item in value.items())])
+        lines.append(f"{name.replace('_', ' ')}: {value}")
+    return "\n".join(lines)
+
+
+def doctor(
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check this installation: versions, device, plugins, the bundled model."""
+    checks = [(name, *_checked(check)) for name, check in CHECKS.items()]
+    if json_:
+        print(json.dumps([{"check": n, "ok": ok, "detail": detail} for n, ok, detail in checks], indent=2))
+    else:
+        for name, ok, detail in checks:
+            print(f"{'ok  ' if ok else 'FAIL'}  {name}: {detail}")
+    if not all(ok for _, ok, _ in checks):
+        raise typer.Exit(ExitStatus.SOME_FAILED)
+
+
+def _checked(check: Callable[[], str]) -> tuple[bool, str]:
+    try:
+        return True, check()
+    except Exception as error:
+        return False, f"{type(error).__name__}: {error}"
+
+
+def _versions() -> str:
+    import torch
+    import transformers
+
+    return f"Python {sys.version.split()[0]}, torch {torch.__version__}, transformers {transformers.__version__}"
+
+
+def _device() -> str:
+    from xfer.core.device import choose
+
+    device = choose()
+    return f"{device.kind}, {device.dtype}"
+
+
+def _plugin_check() -> str:
+    toolkit = bootstrap.load()
+    if toolkit.problems:
+        raise RuntimeError("; ".join(problem.message for problem in toolkit.problems))
+    return f"{len(list(_plugins()))} plugins, {len(toolkit.tasks)} tasks, {len(toolkit.strategies)} strategies"
+
+
+def _bundled_model() -> str:
+    from xfer.core.encoder import Encoder
+    from xfer.core.models import resolve_model
+
+    toolkit = bootstrap.load()
+    name = toolkit.suites.get("mini").default_model
+    model = resolve_model(name, toolkit.models.get(name))
+    Encoder.load(model.folder)
+    return f"{model.name} {model.fingerprint}"
+
+
+CHECKS = {"versions": _versions, "device": _device, "plugins": _plugin_check, "bundled model": _bundled_model}

@@ -1,0 +1,149 @@
+"""What `xfer run` prints: a plan (`--dry-run`), and the table at the end."""
+
+import json
+from typing import Any
+
+from xfer import commands
+from xfer.core import engine, forecast
+from xfer.core.inputs import tokeniser, use_examples
+from xfer.core.records import PlannedPhase
+from xfer.core.run import Run
+from xfer.progress import describe
+
+SAMPLE = 64
+"""Examples tokenised to estimate the length of the rest."""
+
+
+def plan_document(prepared: commands.Prepared) -> dict[str, Any]:
+    """The plan as data: every phase with its state, examples, steps and settings; cells; cost."""
+    run, plan = prepared.run, prepared.plan
+    needed = engine.phases_to_run(plan, run)
+    phases = [_phase(planned, run, planned.id in needed) for planned in plan.phases]
+    space = forecast.disk(plan, needed, run.model, run.settings.keep)
+    tokens = sum(phase.get("tokens", 0) for phase in phases if phase["state"] == "to run")
+    seconds = forecast.training_seconds(run.model, tokens, forecast.matrix_rate())
+    return {
+        "suite": run.suite.name,
+        "model": run.model.name,
+        "model_fingerprint": run.model.fingerprint,
+        "licence": run.model.licence,
+        "device": run.device.kind,
+        "precision": run.device.dtype,
+        "phases": phases,
+        "cells": [cell.model_dump(mode="json") for cell in plan.cells],
+        "disk": {"peak_bytes": space.peak, "final_bytes": space.final},
+        "training_seconds_estimate": round(seconds, 1),
+        "problems": [problem.message for problem in plan.problems],
+        "origin": dict(prepared.origin),
+    }
+
+
+def plan_json(prepared: commands.Prepared) -> str:
+    """`--dry-run --json`."""
+    return json.dumps(plan_document(prepared), indent=2, ensure_ascii=False) + "\n"
+
+
+def plan_text(prepared: commands.Prepared) -> str:
+    """`--dry-run`: one line a phase, then what it needs."""
+    document = plan_document(prepared)
+    lines = [
+        f"suite {document['suite']}, model {document['model']} ({document['model_fingerprint']}), "
+        f"{document['device']}, {document['precision']}",
+        "",
+    ]
+    for planned, phase in zip(prepared.plan.phases, document["phases"], strict=True):
+        lines.append(f"{phase['id']}  {phase['state']:<7} {describe(planned)}{_after(planned)}")
+        if "steps" in phase:
+            lines.append(
+                f"    {phase['examples']:,} examples, {phase['steps']:,} steps, about {phase['tokens']:,} tokens"
+            )
+            lines += [f"    {task}: {settings}" for task, settings in phase["settings"].items()]
+            lines += [f"    shares of the steps: {phase['shares']}"] if len(planned.phase.uses) > 1 else []
+        else:
+            lines.append(f"    {', '.join(phase['languages'])}: {phase['options']}")
+    lines += [
+        "",
+        f"{len(document['cells'])} cells (label × seed × target); "
+        f"{sum(phase['state'] == 'to run' for phase in document['phases'])} of {len(document['phases'])} phases to run",
+        f"disk: {forecast.size_text(document['disk']['peak_bytes'])} at the peak, "
+        f"{forecast.size_text(document['disk']['final_bytes'])} in the end",
+        f"training: about {document['training_seconds_estimate']:,.0f} s, estimated from this machine's matrix products",
+        *(f"note: {problem}" for problem in document["problems"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def result_text(result: commands.RunResult) -> str:
+    """The table of a run, and what to type next."""
+    from xfer.core import reports
+
+    text = ""
+    if result.results:
+        text = reports.render(commands.compared(result.results, result.problems), "table")
+    for phase, reason in result.failed.items():
+        text += f"failed: phase {phase}: {reason}\n"
+    text += f"\nresults: {result.store / 'runs' / result.run}\n"
+    return text + f"next: xfer compare {result.store}\n"
+
+
+def _phase(planned: PlannedPhase, run: Run, to_run: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": planned.id,
+        "name": planned.phase.name,
+        "does": planned.phase.does,
+        "tasks": [use.task for use in planned.phase.uses],
+        "languages": list(dict.fromkeys(code for use in planned.phase.uses for code in use.languages)),
+        "parents": list(planned.parents),
+        "seed": planned.seed,
+        "state": "to run" if to_run else "stored",
+        "options": {task: _readable(options) for task, options in planned.options.items()},
+    }
+    if planned.phase.does == "train":
+        document |= _training(planned, run)
+    return document
+
+
+def _training(planned: PlannedPhase, run: Run) -> dict[str, Any]:
+    counts: dict[str, int] = {}
+    tokens = 0.0
+    for use in planned.phase.uses:
+        task = run.toolkit.tasks.get(use.task)
+        examples = use_examples(run, task, use)
+        counts[use.task] = len(examples)
+        tokens += _mean_tokens(run, examples[:SAMPLE]) * len(examples) * planned.settings[use.task].epochs
+    return {
+        "examples": sum(counts.values()),
+        "steps": forecast.steps_of(planned, counts),
+        "tokens": round(tokens),
+        "shares": counts,
+        "settings": {
+            task: _readable(settings.model_dump(mode="json", exclude_defaults=False))
+            for task, settings in planned.settings.items()
+            if task
+        },
+    }
+
+
+def _mean_tokens(run: Run, examples: Any) -> float:
+    """Mean tokens of an example's texts, whatever its kind."""
+    texts = [
+        [value if isinstance(value, str) else " ".join(map(str, value)) for value in _text_fields(example)]
+        for example in examples
+    ]
+    flat = [text for group in texts for text in group]
+    if not flat:
+        return 0.0
+    return sum(len(encoding.ids) for encoding in tokeniser(run).encode(flat)) / len(texts)
+
+
+def _text_fields(example: Any) -> list[Any]:
+    names = ("text", "text_pair", "prompt", "choices", "question", "context", "tokens", "parallel")
+    return [getattr(example, name) for name in names if getattr(example, name, None)]
+
+
+def _readable(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
+
+
+def _after(planned: PlannedPhase) -> str:
+    return f", after {', '.join(planned.parents)}" if planned.parents else ""
