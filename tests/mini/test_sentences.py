@@ -1,5 +1,6 @@
 """Whole sentences in six languages: word order, agreement, questions, tags, character spans."""
 
+import hashlib
 import random
 import time
 
@@ -339,6 +340,15 @@ def test_documents_are_deterministic_and_parallel():
     assert all(doc("en").count(".") == 1 for doc in documents(3, 50, simple=1.0))
     for doc in documents(5, 200):
         assert len({doc(language) for language in LANGUAGES}) == len(LANGUAGES)
+
+
+def test_documents_do_not_change():
+    """The bundled checkpoint was pretrained on these documents."""
+    digest = hashlib.sha256()
+    for doc in documents(0, 500):
+        for language in LANGUAGES:
+            digest.update(doc(language).encode())
+    assert digest.hexdigest()[:12] == "650eedf81bfd"
 
 
 def test_documents_use_the_whole_lexicon():

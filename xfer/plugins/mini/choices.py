@@ -112,19 +112,17 @@ class StoryChoice(NamedTuple):
 
 def draw_story_choice(rng: random.Random, part: Part) -> StoryChoice:
     """The wrong choices are constituents of the same role from this story and from others like it."""
-    while True:
-        story = stories.story(rng, part)
-        right = story.events[story.position]
-        found = [right, *(event for event in story.events if event is not right)]
-        while len(found) < 8:
-            found += stories.events(rng, part, 2)
-        distinct: dict[Hashable, Event] = {}
-        for event in found:
-            if getattr(event, story.role) is not None and _like(event, right, story.role):
+    story = stories.story(rng, part)
+    right = story.events[story.position]
+    distinct: dict[Hashable, Event] = {_core(right, story.role): right}
+    told = story.events
+    while len(distinct) < 4:
+        for event in told:
+            if len(distinct) < 4 and _fills(event, right, story.role):
                 distinct.setdefault(_core(event, story.role), event)
-        if len(distinct) >= 4:
-            choices, label = shuffled(rng, list(distinct.values())[:4], 0)
-            return StoryChoice(story, choices, label)
+        told = stories.events(rng, part, 2)
+    choices, label = shuffled(rng, list(distinct.values()), 0)
+    return StoryChoice(story, choices, label)
 
 
 def _core(event: Event, role: Role) -> Hashable:
@@ -134,9 +132,11 @@ def _core(event: Event, role: Role) -> Hashable:
     return head(event.subject if role == "subject" else event.object)
 
 
-def _like(event: Event, right: Event, role: Role) -> bool:
-    """Whether the question word ("who" or "what") leaves the constituent possible."""
-    return role != "object" or is_animate(event.object) == is_animate(right.object)
+def _fills(event: Event, right: Event, role: Role) -> bool:
+    """Whether the event has the role, filled by something that the question word ("who" or "what") allows."""
+    if role == "object":
+        return event.object is not None and is_animate(event.object) == is_animate(right.object)
+    return getattr(event, role) is not None
 
 
 def render_story_choice(item: StoryChoice, language: str) -> dict[str, object]:

@@ -61,26 +61,34 @@ def _head_variants(verb: str, obj: str, frame: Frame, varies: bool) -> list[tupl
 
 def _base(rng: random.Random, part: Part, frame: Frame) -> _Base:
     """Draws events until all the variants of one lie in the part; the label plays no role here."""
-    found = lexicon()
-    verbs = _ANTONYM_VERBS if frame == "antonym" else tuple(v.key for v in found.verbs.values() if v.objects)
+    verbs = _ANTONYM_VERBS if frame == "antonym" else tuple(v.key for v in lexicon().verbs.values() if v.objects)
     while True:
-        verb = found.verbs[rng.choice(verbs)]
-        obj = rng.choice(found.by_category[rng.choice(verb.objects)])
-        pool = rng.choice(verb.subjects)
-        if pool == "person" and frame != "quantifier" and rng.random() < 0.5:
-            pool = "name"
-        features: list[Feature] = ["place", "time", "object adjective"]
-        if found.nouns[obj].hypernym is not None and frame != "antonym":
-            features.append("object noun")
-        if pool in ("person", "animal") and frame != "quantifier":
-            features.append("subject adjective")
-        if len(features) < 4 or (pool == "organisation" and frame == "quantifier"):
-            continue
-        chosen = tuple(sorted(rng.sample(features, 4)))
-        variants = _head_variants(verb.key, obj, frame, "object noun" in chosen)
-        subjects = [s for s in sampler.subjects_in(part, verb.key, obj, pool) if _all_in(part, s, variants)]
-        if subjects:
-            break
+        verb = rng.choice(verbs)
+        for _ in range(20):  # or else verbs with many meanings in the part would prevail
+            found = _base_of(rng, part, frame, verb)
+            if found is not None:
+                return found
+
+
+def _base_of(rng: random.Random, part: Part, frame: Frame, verb_key: str) -> _Base | None:
+    """One try with a verb."""
+    verb, nouns = lexicon().verbs[verb_key], lexicon().by_category
+    obj = rng.choice(nouns[rng.choice(verb.objects)])
+    pool = rng.choice(verb.subjects)
+    if pool == "person" and frame != "quantifier" and rng.random() < 0.5:
+        pool = "name"
+    features: list[Feature] = ["place", "time", "object adjective"]
+    if lexicon().nouns[obj].hypernym is not None and frame != "antonym":
+        features.append("object noun")
+    if pool in ("person", "animal") and frame != "quantifier":
+        features.append("subject adjective")
+    if len(features) < 4 or (pool == "organisation" and frame == "quantifier"):
+        return None
+    chosen = tuple(sorted(rng.sample(features, 4)))
+    variants = _head_variants(verb.key, obj, frame, "object noun" in chosen)
+    subjects = [s for s in sampler.subjects_in(part, verb.key, obj, pool) if _all_in(part, s, variants)]
+    if not subjects:
+        return None
     subject = sampler.phrase(rng, rng.choice(subjects), pool, _STYLE, "definite")
     if isinstance(subject, CommonNoun) and "subject adjective" not in chosen:
         subject = subject._replace(adjective=None)

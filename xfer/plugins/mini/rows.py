@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from . import choices, inference, knowledge, lexicon, parallel, paraphrase, questions, tags
+from . import choices, inference, knowledge, lexicon, parallel, paraphrase, questions, stories, tags
 from .documents import documents
 from .meaning import Part, Role
 from .sampler import Style
@@ -37,11 +37,11 @@ SIZES: dict[str, dict[str, int]] = {
     "cosmosqa": _INTERMEDIATE,
     "commonsenseqa": _INTERMEDIATE,
     "ccg": _INTERMEDIATE,
-    "text": {"train": 3_000, "dev": 200, "test": 200},
+    "text": {"train": 3_000, "dev": 200, "test": 0},
 }
 
-_ROLES: tuple[Role, ...] = ("subject", "subject", "object", "object", "place", "place", "time")
 _OBJECTS_FIRST: tuple[Role, ...] = ("object", "object", "object", "place", "place", "subject", "time")
+# Questions that one may ask without having seen the text, as in TyDi QA.
 _UNSEEN: tuple[Role, ...] = ("subject", "subject", "place", "place", "time")
 
 _PLAIN_NEUTRALS = inference.Neutrals(other=0.5, mismatch=0.0, reverse=0.1)
@@ -76,7 +76,9 @@ def _question(sizes: tuple[int, ...], roles: tuple[Role, ...], target: bool, una
 
 def _tagging(layer: tags.Layer, style: Style, target: bool, halves: bool = False) -> _Kind:
     def draw(rng: random.Random, part: Part, split: str, index: int) -> Hashable:
-        return tags.draw(rng, part, style._replace(half=int(split != "train")) if halves else style)
+        if not halves:
+            return tags.draw(rng, part, style)
+        return tags.draw(rng, part, style._replace(half=int(split != "train")), business=0.35)
 
     return _Kind(draw, partial(tags.render, layer=layer), target)
 
@@ -94,11 +96,11 @@ _KINDS: dict[str, _Kind] = {
     "anli": _inference(_ADVERSARIAL_NEUTRALS, False),
     "pawsx": _Kind(lambda rng, part, _, i: paraphrase.draw_hard(rng, part, i), paraphrase.render, True),
     "qqp": _Kind(lambda rng, part, _, i: paraphrase.draw_easy(rng, part, i), paraphrase.render, False),
-    "xquad": _question((2,), _ROLES, True),
+    "xquad": _question((2,), stories.ROLES, True),
     "mlqa": _question((2, 3), _OBJECTS_FIRST, True),
     "tydiqa": _question((3,), _UNSEEN, True),
-    "squad-v1": _question((2,), _ROLES, False),
-    "squad-v2": _question((2,), _ROLES, False, unanswerable=True),
+    "squad-v1": _question((2,), stories.ROLES, False),
+    "squad-v2": _question((2,), stories.ROLES, False, unanswerable=True),
     "hellaswag": _Kind(lambda rng, part, *_: choices.draw_ending(rng, part), choices.render_ending, False),
     "cosmosqa": _Kind(
         lambda rng, part, *_: choices.draw_story_choice(rng, part), choices.render_story_choice, False
@@ -115,20 +117,20 @@ _NEVER_ENGLISH = ("tatoeba", "bucc")
 
 
 @lru_cache(maxsize=64)
-def _meanings(kind: str, split: str, count: int) -> tuple[Hashable, ...]:
+def meanings(kind: str, split: str, count: int) -> tuple[Hashable, ...]:
     """The abstract rows, without repetition; all languages render the same ones."""
     found = _KINDS[kind]
     part: Any = f"{'target' if found.target else 'intermediate'}-{split}"
     rng = random.Random(f"mini {VERSION} {kind} {split}")
     seen: set[Hashable] = set()
-    meanings: list[Hashable] = []
-    while len(meanings) < count:
-        meaning = found.draw(rng, part, split, len(meanings))
+    drawn: list[Hashable] = []
+    while len(drawn) < count:
+        meaning = found.draw(rng, part, split, len(drawn))
         key = found.key(meaning)
         if key not in seen:
             seen.add(key)
-            meanings.append(meaning)
-    return tuple(meanings)
+            drawn.append(meaning)
+    return tuple(drawn)
 
 
 def generate(kind: str, split: str, language: str, count: int) -> Iterator[dict[str, object]]:
@@ -149,7 +151,7 @@ def _generate(kind: str, split: str, language: str, count: int) -> Iterator[dict
             yield {"id": f"text-{split}-{i:05d}", "text": document(language)}
         return
     render = _KINDS[kind].render
-    for i, meaning in enumerate(_meanings(kind, split, count)):
+    for i, meaning in enumerate(meanings(kind, split, count)):
         yield {"id": f"{kind}-{split}-{i:05d}", **render(meaning, language)}
 
 

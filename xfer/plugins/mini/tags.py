@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from typing import Literal, NamedTuple
 
 from . import sampler, sentence
+from .lexicon import lexicon
 from .meaning import Event, Order, Part
 from .sampler import Style
 from .tokens import Tokens, capitalise
@@ -21,11 +23,20 @@ class Tagged(NamedTuple):
     orders: tuple[Order, ...]
 
 
-def draw(rng: random.Random, part: Part, style: Style) -> Tagged:
-    """A sentence, of two clauses in two of five cases."""
+def draw(rng: random.Random, part: Part, style: Style, business: float = 0.0) -> Tagged:
+    """A sentence, of two clauses in two of five cases; `business` is the share of clauses with a verb that
+    organisations, too, may have as subject.
+    """
     size = 2 if rng.random() < 0.4 else 1
-    clauses = tuple(sampler.event(rng, part, style) for _ in range(size))
+    clauses = tuple(
+        sampler.event(rng, part, style, _business_verbs() if rng.random() < business else None) for _ in range(size)
+    )
     return Tagged(clauses, tuple(sampler.order(rng) for _ in clauses))
+
+
+@cache
+def _business_verbs() -> tuple[str, ...]:
+    return tuple(verb.key for verb in lexicon().verbs.values() if "organisation" in verb.subjects)
 
 
 def words_of(item: Tagged, language: str) -> Tokens:
