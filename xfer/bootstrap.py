@@ -2,33 +2,15 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from xfer.core import answers
 from xfer.core.discovery import Switches
 from xfer.core.manager import PluginManager
-from xfer.core.records import Format, ModelSpec, Problem, Strategy, Suite, TaskSpec
-from xfer.core.registry import Registry
+from xfer.core.records import Format, ModelSpec, Strategy, Suite, TaskSpec
+from xfer.core.run import Toolkit
 from xfer.plugins import builtin_modules
-
-
-@dataclass(frozen=True)
-class Toolkit:
-    """Everything that is installed, by kind and name."""
-
-    manager: PluginManager
-    tasks: Registry[TaskSpec]
-    strategies: Registry[Strategy]
-    suites: Registry[Suite]
-    models: Registry[ModelSpec]
-    formats: Registry[Format]
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What went wrong with plugins up to now."""
-        return tuple(self.manager.problems)
 
 
 def load(settings: object = None, plugin_files: Iterable[Path] = ()) -> Toolkit:

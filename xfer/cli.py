@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from xfer import __version__, bootstrap, listings
 from xfer.core.errors import ExitStatus, UserError, XferError
+from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
 
 app = typer.Typer(
@@ -56,12 +58,10 @@ def _version(
 @app.command()
 def run(
     strategy: Annotated[
-        Names, typer.Option(help="NAME or 'NAME[key=value,…]'; repeat to compare. [default: english-stilts]")
+        Names, typer.Option(help="NAME or 'NAME[key=value,…]'; repeat. [default: english-stilts]")
     ] = None,
     suite: SuiteOption = None,
-    model: Annotated[
-        str | None, typer.Option(help="Hub id, folder, or a name of `xfer models`. [default: the suite's]")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id, folder, or name. [default: the suite's]")] = None,
     target: TargetOption = None,
     intermediate: Annotated[
         Names, typer.Option(help="A; A,B mixed; A+B in sequence; all. Repeat: one start point each.")
@@ -70,9 +70,7 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas. [default: 0]")] = None,
     limit: LimitOption = None,
     set_: SetOption = None,
-    preset: Annotated[
-        str | None, typer.Option(help="Training settings of the suite by name, e.g. paper, small.")
-    ] = None,
+    preset: Annotated[str | None, typer.Option(help="The suite's training settings by name: paper, small.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
     data_root: DataRootOption = None,
     store: StoreOption = None,
@@ -90,8 +88,8 @@ def run(
     from xfer import commands, progress, summary
 
     flags = _given(
-        strategy=_tuple(strategy), suite=suite, model=model, target=_split(target), intermediate=_tuple(intermediate),
-        language=_split(language), seeds=_seeds(seeds), limit=_limit(limit), set=_set(set_), preset=preset,
+        strategy=_tuple(strategy), suite=suite, model=model, target=_split(target),
+        intermediate=_tuple(intermediate), language=_split(language), seeds=_seeds(seeds), limit=_limit(limit), set=_set(set_), preset=preset,
         data_root=data_root, store=store, name=name, keep=keep, device=device, plugin=_tuple(plugin),
     )  # fmt: skip
     prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
@@ -139,10 +137,10 @@ def compare(
 ) -> None:
     """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
     from xfer import commands
-    from xfer.core import files, reports
+    from xfer.core import files
 
     comparison = commands.compare(*(places or ()), baseline=baseline, mixed=mixed)
-    text = reports.render_with_plugins(bootstrap.load().manager, comparison, format)
+    text = commands.report(comparison, format)
     if output is None:
         sys.stdout.write(text)
     else:
@@ -212,10 +210,16 @@ def _limit(text: str | None) -> Mapping[str, Any] | None:
     return parse_assignments(text.split(","), "--limit") if text else None
 
 
+@cache
+def _add_plugin_commands(manager: PluginManager) -> None:
+    """Once a process and manager: a command added twice would shadow itself."""
+    manager.configure("xfer_commands", app=app, settings=None)
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; errors are printed to stderr. Returns the exit status."""
     try:
-        bootstrap.load().manager.configure("xfer_commands", app=app, settings=None)
+        _add_plugin_commands(bootstrap.load().manager)
         app(list(arguments), prog_name="xfer")
     except XferError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xfer import bootstrap
-from xfer.core.errors import UserError
+from xfer.core.errors import UnknownName, UserError
 from xfer.core.records import NoParams, Plan, Problem, ResultRow, Strategy, Suite
 from xfer.core.run import Reporter, Run
 from xfer.core.settings import RunSettings, load_settings
@@ -189,6 +189,16 @@ def compared(
         notes=[suite.note for suite in suites if suite.note],
         mixed=mixed,
     )
+
+
+def report(comparison: "Comparison", format: str) -> str:
+    """A comparison as text in a built-in format or one that a plugin brings."""
+    from xfer.core.reports import FORMATS
+
+    answer = bootstrap.load().manager.first("xfer_render_report", comparison=comparison, format=format)
+    if answer is None:
+        raise UnknownName("report format", format, FORMATS)
+    return str(answer[0])
 
 
 def evaluate(checkpoint: str | Path, *, reporter: Reporter | None = None, **options: Any) -> RunResult:

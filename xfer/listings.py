@@ -60,10 +60,12 @@ def _print_list(kind: str, json_: bool) -> None:
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
         print(f"{row['name']:<{width}}  {row['summary']}")
-    for problem in bootstrap.load().problems if kind == "plugins" else ():
-        print(
-            f"{problem.plugin or '?':<{width}}  problem: {problem.message} ({problem.distribution} {problem.version})"
-        )
+    if kind == "plugins":
+        if not rows:
+            print("no third-party plugins are installed", file=sys.stderr)
+        for problem in bootstrap.load().problems:
+            source = f"{problem.distribution} {problem.version}".strip()
+            print(f"{problem.plugin or '?':<{width}}  problem: {problem.message} ({source})")
 
 
 def _rows(kind: str) -> list[dict[str, Any]]:

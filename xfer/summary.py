@@ -1,6 +1,7 @@
 """What `xfer run` prints: a plan (`--dry-run`), and the table at the end."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from xfer import commands
@@ -46,6 +47,7 @@ def plan_json(prepared: commands.Prepared) -> str:
 def plan_text(prepared: commands.Prepared) -> str:
     """`--dry-run`: one line a phase, then what it needs."""
     document = plan_document(prepared)
+    to_run = sum(phase["state"] == "to run" for phase in document["phases"])
     lines = [
         f"suite {document['suite']}, model {document['model']} ({document['model_fingerprint']}), "
         f"{document['device']}, {document['precision']}",
@@ -63,11 +65,10 @@ def plan_text(prepared: commands.Prepared) -> str:
             lines.append(f"    {', '.join(phase['languages'])}: {phase['options']}")
     lines += [
         "",
-        f"{len(document['cells'])} cells (label × seed × target); "
-        f"{sum(phase['state'] == 'to run' for phase in document['phases'])} of {len(document['phases'])} phases to run",
+        f"{len(document['cells'])} cells (label × seed × target); {to_run} of {len(document['phases'])} phases to run",
         f"disk: {forecast.size_text(document['disk']['peak_bytes'])} at the peak, "
         f"{forecast.size_text(document['disk']['final_bytes'])} in the end",
-        f"training: about {document['training_seconds_estimate']:,.0f} s, estimated from this machine's matrix products",
+        f"training: about {document['training_seconds_estimate']:,.0f} s, by this machine's matrix products",
         *(f"note: {problem}" for problem in document["problems"]),
     ]
     return "\n".join(lines) + "\n"
@@ -141,7 +142,7 @@ def _text_fields(example: Any) -> list[Any]:
     return [getattr(example, name) for name in names if getattr(example, name, None)]
 
 
-def _readable(settings: dict[str, Any]) -> str:
+def _readable(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
 
 

@@ -29,3 +29,11 @@ def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings
     from xfer.core.data import load_rows
 
     return load_rows(task, split, language, data_root=settings.data_root) if via == "original" else None
+
+
+@hookimpl(trylast=True)
+def xfer_render_report(comparison: Any, format: str) -> str | None:
+    """Reports in the built-in formats."""
+    from xfer.core import reports
+
+    return reports.render(comparison, format) if format in reports.FORMATS else None

@@ -45,6 +45,8 @@ class Collator:
     sort                     lay the sequences by length, as attention without variable-length kernels wants
                              it; otherwise in item order
     filler_multiple          round the stream up to a multiple of so many tokens
+    separator                token after whose first place in a sequence token types are 1 (BERT's pairs);
+                             None for models with one type
     """
 
     def __init__(
@@ -56,12 +58,13 @@ class Collator:
         *,
         sort: bool,
         filler_multiple: int | None = None,
+        separator: int | None = None,
     ) -> None:
         import torch
 
         self._features, self._pad_id, self._position_offset = features, pad_id, position_offset
         self._device = torch.device(device)
-        self._sort, self._multiple = sort, filler_multiple
+        self._sort, self._multiple, self._separator = sort, filler_multiple, separator
 
     def _tensor(self, values: np.ndarray) -> "torch.Tensor":
         import torch
@@ -122,7 +125,16 @@ class Collator:
                 name: self._column(column, items, sequences, token_index, total)
                 for name, column in features.columns.items()
             },
+            token_types=self._token_types(ids, cu, all_lengths),
         )
+
+    def _token_types(self, ids: np.ndarray, cu: np.ndarray, lengths: np.ndarray) -> "torch.Tensor | None":
+        """Types of a stream: 1 for tokens with a separator before them in their sequence."""
+        if self._separator is None:
+            return None
+        seen = np.concatenate([[0], np.cumsum(ids == self._separator)])
+        before = seen[:-1] - np.repeat(seen[cu[:-1]], lengths)
+        return self._tensor((before > 0).astype(np.int64))
 
     def _column(
         self, column: Column, items: np.ndarray, sequences: np.ndarray, token_index: np.ndarray, total: int

@@ -33,6 +33,7 @@ class Encoder(nn.Module):
     position_offset  position id of a sequence's first token (RoBERTa family: padding_idx + 1; BERT: 0)
     max_tokens       the longest sequence that the position table allows
     stream           whether the padding-free path is used
+    pad_to           padded path: tokens that every sequence is padded to at least
     lm_head          [n, hidden_size] to [n, vocabulary], decoder tied to the input embeddings; None if not loaded
     lm_head_missing  True where the checkpoint lacked the head or a part of it, which was then drawn afresh
     """
@@ -65,6 +66,8 @@ class Encoder(nn.Module):
         rows = self.config.max_position_embeddings if table is None else table.num_embeddings
         self.max_tokens = int(rows) - self.position_offset
         self.pad_id = int(_first(self.config, "pad_token_id") or 0)
+        self._typed = (_first(self.config, "type_vocab_size") or 0) > 1
+        self.pad_to = 0
         self.stream = False
         self._exits = True
         self._try_paths(attention)
@@ -246,7 +249,9 @@ class Encoder(nn.Module):
                 setattr(*self._stack, layers)
 
     def _streamed(self, batch: Batch, several: bool) -> list[torch.Tensor]:
-        extra = {"output_hidden_states": True} if several else {}
+        extra: dict[str, Any] = {"output_hidden_states": True} if several else {}
+        if self._typed and batch.token_types is not None:
+            extra["token_type_ids"] = batch.token_types[None]
         out = self.model(
             input_ids=batch.input_ids[None],
             position_ids=batch.position_ids[None],
@@ -259,13 +264,15 @@ class Encoder(nn.Module):
         """Through the model's own padded forward pass, with the positions that it gives itself."""
         lengths = np.array([length for length in batch.lengths if length])
         place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        cells = np.repeat(np.arange(len(lengths)) * lengths.max(), lengths) + place
+        rows, columns = len(lengths), max(int(lengths.max()), self.pad_to)
         device = batch.input_ids.device
-        index = torch.from_numpy(cells).to(device)
-        rows, columns = len(lengths), int(lengths.max())
+        index = torch.from_numpy(np.repeat(np.arange(rows) * columns, lengths) + place).to(device)
         ids = torch.full((rows * columns,), self.pad_id, device=device).index_copy(0, index, batch.input_ids)
         mask = torch.zeros_like(ids).index_fill(0, index, 1)
-        extra = {"output_hidden_states": True} if several else {}
+        extra: dict[str, Any] = {"output_hidden_states": True} if several else {}
+        if self._typed and batch.token_types is not None:
+            types = torch.zeros_like(ids).index_copy(0, index, batch.token_types)
+            extra["token_type_ids"] = types.view(rows, columns)
         out = self.model(input_ids=ids.view(rows, columns), attention_mask=mask.view(rows, columns), **extra)
         padded = out.hidden_states if several else [out.last_hidden_state]
         return [state.flatten(0, 1).index_select(0, index) for state in padded]

@@ -41,9 +41,12 @@ def execute(plan: Plan, run: Run) -> Outcome:
 
     Raises the errors in FATAL; other failures are recorded and leave their cells empty.
     """
+    run.store.sweep()
     for problem in plan.problems:
         run.tell(problem)
     needed = phases_to_run(plan, run)
+    for problem in run.store.problems:
+        run.tell(problem)
     outcome = Outcome(rows=[], problems=run.problems)
     for position, planned in enumerate(plan.phases, start=1):
         broken = next((parent for parent in planned.parents if parent in outcome.failed), None)

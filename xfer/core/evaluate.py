@@ -63,6 +63,8 @@ def _evaluate_use(
     encoder.to(run.device.torch_device)
     if head is not None:
         head.to(run.device.torch_device)
+    if run.settings.engine.padding == "max":
+        encoder.pad_to = code.options.max_length
     layer = _layer(code, encoder)
     info |= {"stream": encoder.stream, "layer": layer}
     values = _values(planned, run, code, encoder, head, examples, layer)
@@ -170,7 +172,7 @@ def _language_lines(
     heuristic = _baseline(run, task, language, "heuristic", examples, training, code)
     points = _points(task, values, examples, language)
     asked = len(examples) if points is None else sum(one is not None for one in points)
-    error = standard_error([one for one in points if one is not None]) if points and asked > 1 else None
+    error = _standard_error(points, float(scores[task.main_score])) if points and asked > 1 else None
     return [
         {
             "task": task.name,
@@ -229,6 +231,12 @@ def _points(
         None if value is None else task.score_one(value, example, language)
         for value, example in zip(values, examples, strict=True)
     ]
+
+
+def _standard_error(points: Sequence[float | None], score: float) -> float | None:
+    """Standard error of the main score where that is the mean of single predictions' points, else None."""
+    asked = [one for one in points if one is not None]
+    return standard_error(asked) if abs(sum(asked) / len(asked) - score) < 1e-6 else None
 
 
 def _write_predictions(

@@ -59,7 +59,8 @@ class Features:
     @property
     def item_lengths(self) -> np.ndarray:
         """Tokens in each item over its sequences, int64 [items]."""
-        return self.offsets[self.items[1:]] - self.offsets[self.items[:-1]]
+        lengths: np.ndarray = self.offsets[self.items[1:]] - self.offsets[self.items[:-1]]
+        return lengths
 
 
 @dataclass
@@ -77,6 +78,7 @@ class Batch:
     starts         int64 [n]    item order: stream index of the first token of each real sequence
     segments       int64 [T]    item order number of the sequence that a token belongs to; n for filler
     sequence_items int64 [n]    position in `items` of each real sequence
+    token_types    int64 [T]    1 behind the first separator of a sequence; None where the model knows one type
     items          numpy int64  feature item numbers
     token_index    numpy int64  [real tokens] feature token number of each stream token, stream order
     columns        by name; token columns in stream order, sequence and item columns in item order
@@ -93,6 +95,7 @@ class Batch:
     items: np.ndarray
     token_index: np.ndarray
     columns: dict[str, Any]
+    token_types: "torch.Tensor | None" = None
 
     @property
     def sequence_count(self) -> int:

@@ -100,7 +100,10 @@ def matrix_rate(seconds: float = 0.2) -> float:
 
 
 def training_seconds(model: Model, tokens: float, rate: float, share: float = 0.4) -> float:
-    """Seconds to train on `tokens`: 6 operations a token and parameter outside the embeddings, at `share` of `rate`."""
+    """Seconds to train on `tokens`, at `share` of `rate`.
+
+    6 operations for each token and parameter outside the embeddings (forward 2, backward 4).
+    """
     layers = int(model.config.get("num_hidden_layers", model.config.get("n_layers", 12)))
     hidden = int(model.config.get("hidden_size", model.config.get("dim", 768)))
     inner = int(model.config.get("intermediate_size", model.config.get("hidden_dim", 4 * hidden)))

@@ -70,7 +70,8 @@ def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str 
             )
         return loaded.examples
 
-    return _remembered(run, ("examples", task.name, split, language, via), load)
+    examples: list[Any] = _remembered(run, ("examples", task.name, split, language, via), load)
+    return examples
 
 
 def use_examples(run: Run, task: TaskSpec, use: TaskUse) -> list[Any]:
@@ -99,7 +100,8 @@ def label_names(run: Run, task: TaskSpec, examples: Sequence[Any]) -> tuple[str,
 
 def tokeniser(run: Run) -> Tokeniser:
     """The model's tokeniser."""
-    return _remembered(run, ("tokeniser",), lambda: Tokeniser.load(run.model.folder))
+    found: Tokeniser = _remembered(run, ("tokeniser",), lambda: Tokeniser.load(run.model.folder))
+    return found
 
 
 def training_features(run: Run, code: FormatCode, examples: Sequence[Any], max_length: int) -> Features:

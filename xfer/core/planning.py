@@ -74,7 +74,7 @@ def build_plan(
         raise UnknownName("preset", preset, suite.presets)
     targets = _targets(settings, toolkit, suite)
     starts = starts or start_points(settings, toolkit, suite)
-    builder = _Builder(settings, suite, preset, tasks, formats, model, precision, fingerprint)
+    builder = _Builder(settings, toolkit, suite, preset, tasks, formats, model, precision, fingerprint)
     cells = []
     for start in starts:
         for seed in settings.seeds:
@@ -168,12 +168,12 @@ def _label(strategy: Strategy, params: Record, suite: Suite) -> str:
 
 
 def _targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[TaskSpec]:
-    names = settings.target or suite.targets
+    within = "" if settings.target else toolkit.suites.owner(suite)
     problems: list[UserError] = []
     targets: dict[str, TaskSpec] = {}
-    for name in names:
+    for name in settings.target or suite.targets:
         try:
-            targets[name] = toolkit.tasks.get(name)
+            targets[name] = toolkit.tasks.get(name, within=within)
         except UserError as error:
             problems.append(error)
     for language in settings.language:
@@ -187,6 +187,7 @@ def _targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[Task
 @dataclass
 class _Builder:
     settings: RunSettings
+    toolkit: Toolkit
     suite: Suite
     preset: str
     tasks: Mapping[str, TaskSpec]
@@ -204,7 +205,7 @@ class _Builder:
         training = self._training(target)
         context = PlanContext(target=target, training=training, tasks=self.tasks, suite=self.suite)
         ids: dict[str, str] = {}
-        chain: list[str] = []
+        found: dict[str, PlannedPhase] = {}
         for phase in start.strategy.plan(context, start.params):
             missing = [name for name in phase.starts_from if name not in ids]
             if missing or phase.name in ids:
@@ -216,12 +217,12 @@ class _Builder:
             if phase.uses and not uses:
                 return []
             planned = self._planned(
-                phase.model_copy(update={"uses": uses}), [ids[n] for n in phase.starts_from], seed
+                phase.model_copy(update={"uses": uses}), target, [ids[name] for name in phase.starts_from], seed
             )
-            self.phases.setdefault(planned.id, planned)
+            found[planned.id] = planned
             ids[phase.name] = planned.id
-            chain.append(planned.id)
-        return list(self._ancestors(chain[-1])) if chain else []
+        self.phases |= {id: planned for id, planned in found.items() if id not in self.phases}
+        return list(dict.fromkeys(self._ancestors(ids[phase.name]))) if ids else []
 
     def _ancestors(self, id: str) -> Iterator[str]:
         for parent in self.phases[id].parents:
@@ -229,7 +230,9 @@ class _Builder:
         yield id
 
     def _training(self, target: TaskSpec) -> TaskSpec | None:
-        task = self.tasks.get(target.training_task, target) if target.training_task else target
+        task = target
+        if target.training_task:
+            task = self.toolkit.tasks.get(target.training_task, within=self.toolkit.tasks.owner(target))
         return task if "en" in task.train_languages else None
 
     def _present(self, use: TaskUse, phase: Phase) -> TaskUse | None:
@@ -258,9 +261,9 @@ class _Builder:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _planned(self, phase: Phase, parents: list[str], seed: int) -> PlannedPhase:
+    def _planned(self, phase: Phase, target: TaskSpec, parents: list[str], seed: int) -> PlannedPhase:
         training = phase.does == "train"
-        settings = self._train_settings(phase) if training else {}
+        settings = self._train_settings(phase, target) if training else {}
         options = {use.task: self._options(use.task) for use in phase.uses}
         engine = self.settings.engine
         identity = {
@@ -289,15 +292,14 @@ class _Builder:
             identity=identity,
         )
 
-    def _train_settings(self, phase: Phase) -> dict[str, TrainSettings]:
+    def _train_settings(self, phase: Phase, target: TaskSpec) -> dict[str, TrainSettings]:
         """Settings by task, and under "" those that the phase as a whole follows (learning rate, schedule)."""
-        tasks = [use.task for use in phase.uses]
-        shared = tasks[0] if len(tasks) == 1 else ""
+        own = (target.name,) if phase.role == "target" else ()
+        names = {use.task: tuple(dict.fromkeys((use.task, *own))) for use in phase.uses}
+        names[""] = next(iter(names.values())) if len(names) == 1 else own
         return {
-            task: resolve_training(
-                self.suite, self.preset, self.settings.set, phase.role, task or shared, phase.overrides
-            )
-            for task in ("", *tasks)
+            task: resolve_training(self.suite, self.preset, self.settings.set, phase.role, keys, phase.overrides)
+            for task, keys in names.items()
         }
 
     def _options(self, task: str) -> dict[str, Any]:

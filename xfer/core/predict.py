@@ -38,7 +38,12 @@ def predict(
     if head is not None:
         head.eval()
     collator = Collator(
-        features, tokeniser.pad_id, encoder.position_offset, device.torch_device, sort=device.kind != "cuda"
+        features,
+        tokeniser.pad_id,
+        encoder.position_offset,
+        device.torch_device,
+        sort=device.kind != "cuda",
+        separator=tokeniser.separator,
     )
     results: dict[str, np.ndarray] = {}
     done, total = 0, len(features.tokens)

@@ -241,9 +241,10 @@ def _card(recipe: PretrainRecipe, folder: Path) -> str:
         [
             "# A tiny encoder for xfer's bundled suite",
             "",
-            "XLM-R architecture, pretrained on generated text only (no downloaded text, no downloaded weights) with",
-            "masked LM and **translation LM**, which XLM-R does not use: its languages are aligned by construction.",
-            "It exists so that the toolkit can be tried and tested offline; its scores say nothing about real models.",
+            "XLM-R architecture, pretrained on generated text only (no downloaded text, no downloaded",
+            "weights) with masked LM and **translation LM**, which XLM-R does not use: its languages are",
+            "aligned by construction. It exists so that the toolkit can be tried and tested offline; its",
+            "scores say nothing about real models.",
             "",
             "Made by `xfer pretrain`; everything follows from this recipe and its seed:",
             "",

@@ -18,7 +18,15 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _checked_reference(name: str) -> str:
+    for part in name.split("/", 1):
+        _checked_name(part)
+    return name
+
+
 Name = Annotated[str, AfterValidator(_checked_name)]
+Reference = Annotated[str, AfterValidator(_checked_reference)]
+"""The name of a record, or "owner/name" where several plugins use the same."""
 
 
 class Record(BaseModel):
@@ -96,7 +104,7 @@ class TaskSpec(Record):
     is handed to `score` as the keyword argument `tuned`."""
     heuristic: Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]] | None = None
     """`heuristic(training examples, test examples)` predicts without a model; a format brings its own."""
-    training_task: Name | None = None
+    training_task: Reference | None = None
     """The task whose English training set this target uses, when not its own (XNLI: mnli)."""
     eval_split: str = "test"
     dev_split: str = "dev"
@@ -171,7 +179,7 @@ class Sampling(Record):
 class TaskUse(Record):
     """A task as a phase uses it."""
 
-    task: Name
+    task: Reference
     languages: tuple[str, ...] = ("en",)
     split: str = "train"
     via: Name = "original"
@@ -240,11 +248,11 @@ class Suite(Record):
 
     name: Name
     summary: str
-    targets: tuple[Name, ...]
-    intermediates: tuple[Name, ...]
-    default_intermediate: Name
+    targets: tuple[Reference, ...]
+    intermediates: tuple[Reference, ...]
+    default_intermediate: str
     default_model: str
-    text_task: Name | None = None
+    text_task: Reference | None = None
     """The task with running text for continued masked LM."""
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]]
     default_preset: str

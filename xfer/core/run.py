@@ -1,38 +1,35 @@
 """What every stop of a run needs at hand: settings, plugins, model, store, reporter."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from xfer.core.records import PlannedPhase, Problem, Suite
+from xfer.core.records import Format, ModelSpec, PlannedPhase, Problem, Strategy, Suite, TaskSpec
 from xfer.core.settings import RunSettings
 
 if TYPE_CHECKING:
     from xfer.core.device import Device
     from xfer.core.manager import PluginManager
     from xfer.core.models import Model
+    from xfer.core.registry import Registry
     from xfer.core.store import Store
 
 
-class Registry(Protocol):
-    """Records of one kind by name."""
-
-    def get(self, name: str) -> Any:
-        """The record of a short or full name; UnknownName otherwise."""
-
-    def names(self) -> Iterable[str]:
-        """All names."""
-
-
-class Toolkit(Protocol):
-    """Everything that plugins brought."""
+@dataclass(frozen=True)
+class Toolkit:
+    """Everything that is installed, by kind and name."""
 
     manager: "PluginManager"
-    tasks: Registry
-    strategies: Registry
-    suites: Registry
-    models: Registry
-    formats: Registry
+    tasks: "Registry[TaskSpec]"
+    strategies: "Registry[Strategy]"
+    suites: "Registry[Suite]"
+    models: "Registry[ModelSpec]"
+    formats: "Registry[Format]"
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What went wrong with plugins up to now."""
+        return tuple(self.manager.problems)
 
 
 @dataclass(frozen=True)

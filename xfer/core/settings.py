@@ -7,7 +7,7 @@ of `--set` and of a suite's presets into the numbers of one phase.
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -74,7 +74,7 @@ class RunSettings(Record):
     @property
     def engine(self) -> EngineSettings:
         """The `engine.*` part of `--set`."""
-        return _checked(EngineSettings, {}, _section(self.set, "engine"), "engine")
+        return _checked(EngineSettings, _section(self.set, "engine"), "engine")
 
 
 ENVIRONMENT = {"XFER_STORE": "store", "XFER_DATA_ROOT": "data_root", "XFER_DEVICE": "device"}
@@ -153,25 +153,28 @@ def parse_value(text: str) -> Any:
 
 
 def resolve_training(
-    suite: Suite, preset: str, overrides: Mapping[str, Any], role: str, task: str, fixed: Mapping[str, Any]
+    suite: Suite,
+    preset: str,
+    overrides: Mapping[str, Any],
+    role: str,
+    tasks: Sequence[str],
+    fixed: Mapping[str, Any],
 ) -> TrainSettings:
-    """Hyperparameters of (role, task): preset, then the strategy's own, then `--set`; the special wins.
+    """Hyperparameters of a role and its tasks: preset, then the strategy's own, then `--set`; later names win.
 
-    An empty `task` gives the role's settings (the shared part of a mixed phase).
+    `tasks` go from general to special: for a target that trains on another task's rows, that task and then the
+    target. None give the role's settings (the shared part of a mixed phase).
     """
     table = suite.presets[preset]
+    keys = [role, *(f"{role}.{task}" for task in tasks)]
     values: dict[str, Any] = {}
-    for key in ("", role, *((f"{role}.{task}",) if task else ())):
+    for key in ("", *keys):
         values |= table.get(key, {})
     values |= fixed
-    flat = _flat(overrides)
-    for prefix in ("train.", f"{role}.", *((f"{role}.{task}.",) if task else ())):
-        values |= {
-            path.removeprefix(prefix): value
-            for path, value in flat.items()
-            if path.startswith(prefix) and path.removeprefix(prefix) in TrainSettings.model_fields
-        }
-    return _checked(TrainSettings, {}, values, f"{role}.{task}")
+    for key in ("train", *keys):
+        own = _section(overrides, key)
+        values |= {name: value for name, value in own.items() if name in TrainSettings.model_fields}
+    return _checked(TrainSettings, values, keys[-1])
 
 
 def resolve_options(
@@ -188,7 +191,7 @@ def resolve_options(
     values |= task.options
     values |= _section(overrides, format_record.name)
     values |= _section(overrides, task.name)
-    return _checked(format_record.options, {}, values, format_record.name)
+    return _checked(format_record.options, values, format_record.name)
 
 
 def check_overrides(overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format]) -> None:
@@ -233,8 +236,8 @@ def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {path.removeprefix(prefix): value for path, value in _flat(values).items() if path.startswith(prefix)}
 
 
-def _checked(record: type[R], base: Mapping[str, Any], values: Mapping[str, Any], where: str) -> R:
-    return _validated(record, {**base, **values}, {key: f"{where}.{key}" for key in values})
+def _checked(record: type[R], values: Mapping[str, Any], where: str) -> R:
+    return _validated(record, values, {key: f"{where}.{key}" for key in values})
 
 
 def _validated(record: type[R], values: Mapping[str, Any], origin: Mapping[str, str]) -> R:

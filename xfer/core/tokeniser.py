@@ -28,7 +28,14 @@ class Tokeniser:
         self.mask_id: int | None = fast.mask_token_id
         self.special_ids: tuple[int, ...] = tuple(sorted(fast.all_special_ids))
         self.size: int = len(fast)
+        self.separator: int | None = self._separator()
         self.fingerprint: str = hashlib.sha256(self.backend.to_str().encode()).hexdigest()[:16]
+
+    def _separator(self) -> int | None:
+        """The token after which a pair's second text has token type 1 (BERT); None where all types are 0."""
+        encoding = self.backend.encode("a", "a")
+        types = list(encoding.type_ids)
+        return int(encoding.ids[types.index(1) - 1]) if 1 in types else None
 
     @classmethod
     def load(cls, location: str | Path, revision: str = "main") -> "Tokeniser":

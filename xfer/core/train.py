@@ -172,7 +172,7 @@ def _step(job: Job, part: Part, items: np.ndarray, step: int, seed: int, run: Ru
         with autocast(device):
             hidden = job.encoder(batch)
             loss, count = part.code.loss(part.head, hidden, batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         total += loss.detach().float()
         terms += count
         real_tokens += batch.real_tokens

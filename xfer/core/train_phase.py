@@ -71,6 +71,8 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
     shared = planned.settings[""]
     encoder.to(run.device.torch_device)
     encoder.freeze(shared.frozen_layers)
+    if run.settings.engine.padding == "max":
+        encoder.pad_to = max(settings.max_length for settings in planned.settings.values())
     own = [planned.settings[use.task] for use in phase.uses]
     schedule = Schedule(
         sizes=[part.features.item_count for part in parts],
@@ -164,6 +166,7 @@ def _part(
         encoder.position_offset,
         run.device.torch_device,
         sort=run.device.kind != "cuda",
+        separator=tokeniser(run).separator,
     )
     part = Part(code, head, features, collator)
     if settings.keep == "best":

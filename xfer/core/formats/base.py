@@ -66,15 +66,11 @@ class FormatCode(ABC):
         return batch
 
     @abstractmethod
-    def outputs(
-        self, head: "nn.Module | None", hidden: "torch.Tensor", batch: Batch
-    ) -> "dict[str, torch.Tensor]":
+    def outputs(self, head: "nn.Module | None", hidden: "torch.Tensor", batch: Batch) -> "dict[str, torch.Tensor]":
         """Tensors of an evaluated batch; rows follow `output_axes`: item order, or stream order for tokens."""
 
     @abstractmethod
-    def decode(
-        self, examples: Sequence[Any], features: Features, outputs: Mapping[str, np.ndarray]
-    ) -> list[Any]:
+    def decode(self, examples: Sequence[Any], features: Features, outputs: Mapping[str, np.ndarray]) -> list[Any]:
         """One prediction value an example. Outputs lie in feature order ([items, …] or [tokens, …])."""
 
     def limited(self, values: list[Any], examples: Sequence[Any], limit: int | None) -> list[Any]:

@@ -39,13 +39,16 @@ RECIPE = PretrainRecipe(
     ),
 )
 
+
+def _named(names: str) -> tuple[str, ...]:
+    return tuple(f"mini-{name}" for name in names.split())
+
+
 SUITE = Suite(
     name="mini",
     summary="nine miniature targets and nine miniature intermediate tasks, generated; runs offline in a minute",
-    targets=tuple(f"mini-{name}" for name in ["xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc", "tatoeba"]),
-    intermediates=tuple(
-        f"mini-{name}" for name in ["mnli", "anli", "qqp", "squad-v1", "squad-v2", "hellaswag", "ccg", "cosmosqa", "commonsenseqa"]
-    ),
+    targets=_named("xnli pawsx udpos panx xquad mlqa tydiqa bucc tatoeba"),
+    intermediates=_named("mnli anli qqp squad-v1 squad-v2 hellaswag ccg cosmosqa commonsenseqa"),
     default_intermediate="mini-mnli",
     default_model="mini-xlmr",
     text_task="mini-text",
