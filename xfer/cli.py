@@ -89,8 +89,9 @@ def run(
 
     flags = _given(
         strategy=_tuple(strategy), suite=suite, model=model, target=_split(target),
-        intermediate=_tuple(intermediate), language=_split(language), seeds=_seeds(seeds), limit=_limit(limit), set=_set(set_), preset=preset,
-        data_root=data_root, store=store, name=name, keep=keep, device=device, plugin=_tuple(plugin),
+        intermediate=_tuple(intermediate), language=_split(language), seeds=_seeds(seeds), limit=_limit(limit),
+        set=_set(set_), preset=preset, data_root=data_root, store=store, name=name, keep=keep, device=device,
+        plugin=_tuple(plugin),
     )  # fmt: skip
     prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
     if dry_run:

@@ -65,7 +65,8 @@ def plan_text(prepared: commands.Prepared) -> str:
             lines.append(f"    {', '.join(phase['languages'])}: {phase['options']}")
     lines += [
         "",
-        f"{len(document['cells'])} cells (label × seed × target); {to_run} of {len(document['phases'])} phases to run",
+        f"{len(document['cells'])} cells (label × seed × target)",
+        f"{to_run} of {len(document['phases'])} phases to run",
         f"disk: {forecast.size_text(document['disk']['peak_bytes'])} at the peak, "
         f"{forecast.size_text(document['disk']['final_bytes'])} in the end",
         f"training: about {document['training_seconds_estimate']:,.0f} s, by this machine's matrix products",

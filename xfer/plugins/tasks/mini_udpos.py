@@ -7,7 +7,25 @@ from xfer.api import Row, TaggedExample, TaskSpec, chunk_f1, hookimpl, token_acc
 from xfer.plugins.mini.specs import mini_task
 from xfer.plugins.shared.tags import gold_tags, share_of_right_tags
 
-UPOS = tuple(["ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"])
+UPOS = (
+    "ADJ",
+    "ADP",
+    "ADV",
+    "AUX",
+    "CCONJ",
+    "DET",
+    "INTJ",
+    "NOUN",
+    "NUM",
+    "PART",
+    "PRON",
+    "PROPN",
+    "PUNCT",
+    "SCONJ",
+    "SYM",
+    "VERB",
+    "X",
+)
 
 
 def example(row: Row, language: str) -> TaggedExample:
