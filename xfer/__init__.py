@@ -2,6 +2,23 @@
 
 The paper: Phang et al., "English Intermediate-Task Training Improves Zero-Shot Cross-Lingual Transfer
 Too", AACL 2020, arXiv 2005.13013.
+
+From Python: `xfer.run(...)`, `xfer.compare(...)`, `xfer.evaluate(...)`, `xfer.load_results(...)`; they are loaded
+when they are first used.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xfer.commands import compare, evaluate, load_results, run
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "compare", "evaluate", "load_results", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from xfer import commands
+
+        return getattr(commands, name)
+    raise AttributeError(f"module 'xfer' has no attribute {name!r}")

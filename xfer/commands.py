@@ -163,11 +163,19 @@ def compare(*places: str | Path, baseline: str | None = None, mixed: bool = Fals
     problems = [
         Problem.model_validate(line) for folder in folders for line in _json_lines(folder / "problems.jsonl")
     ]
-    return compared([row for folder in folders for row in _rows_of(folder)], problems, baseline, mixed)
+    rows = [row for folder in folders for row in _rows_of(folder)]
+    notes: list[str] = []
+    if not mixed and not any(folder == Path(place) for folder in folders for place in places):
+        rows, notes = _of_latest(rows)
+    return compared(rows, problems, baseline, mixed, notes)
 
 
 def compared(
-    rows: Sequence[ResultRow], problems: Sequence[Problem] = (), baseline: str | None = None, mixed: bool = False
+    rows: Sequence[ResultRow],
+    problems: Sequence[Problem] = (),
+    baseline: str | None = None,
+    mixed: bool = False,
+    notes: Sequence[str] = (),
 ) -> "Comparison":
     """Compare rows, with what the installed tasks and suites know of them: languages, training sets, notes."""
     from xfer.core.comparison import DEFAULT_BASELINE
@@ -186,9 +194,20 @@ def compared(
         problems,
         training_tasks={name: task.training_task or name for name, task in tasks.items()},
         languages={name: task.languages for name, task in tasks.items() if name in seen},
-        notes=[suite.note for suite in suites if suite.note],
+        notes=[*(suite.note for suite in suites if suite.note), *notes],
         mixed=mixed,
     )
+
+
+def _of_latest(rows: list[ResultRow]) -> tuple[list[ResultRow], list[str]]:
+    """Of a store with several suites or models, the rows of the latest run's, and a note of the others."""
+
+    def kind(row: ResultRow) -> tuple[str, str]:
+        return row.suite, row.model_fingerprint
+
+    kept = [row for row in rows if kind(row) == kind(rows[-1])]
+    others = sorted({f"{row.suite} with {row.model}" for row in rows if kind(row) != kind(rows[-1])})
+    return kept, [f"left out, other suite or model: {', '.join(others)}"] if others else []
 
 
 def report(comparison: "Comparison", format: str) -> str:
@@ -270,9 +289,11 @@ def _settings_document(prepared: Prepared) -> dict[str, Any]:
 
 
 def _run_folders(place: Path) -> list[Path]:
+    """Folders of runs, those that were written last at the end: a later row of the same cell counts."""
     if (place / "results.jsonl").is_file():
         return [place]
-    found = sorted(path.parent for path in place.glob("runs/*/results.jsonl"))
+    written = place.glob("runs/*/results.jsonl")
+    found = [path.parent for path in sorted(written, key=lambda path: (path.stat().st_mtime_ns, path))]
     if not found:
         raise UserError(
             "no runs here", where=str(place), fix="give a store (the folder of --store) or a folder in its runs/"

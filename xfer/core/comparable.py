@@ -83,6 +83,7 @@ def unlike_cells(rows: Sequence[ResultRow], mixed: bool) -> set[tuple[str, str]]
         if len(holders) > 1:
             told = "; ".join(f"{value}: {', '.join(sorted(runs))}" for value, runs in sorted(holders.items()))
             faults.append(UserError(f"the runs differ in {field} ({told})", fix=_APART))
+    faults += _trained_unlike(rows)
     groups: dict[tuple[str, str, str], dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
     for row in rows:
         groups[row.task, row.language, row.metric][row.signature, row.data_fingerprint].add(row.label)
@@ -101,6 +102,22 @@ def unlike_cells(rows: Sequence[ResultRow], mixed: bool) -> set[tuple[str, str]]
     if not mixed:
         raise_all(faults)
     return {(task, language) for task, language, _ in unlike}
+
+
+def _trained_unlike(rows: Sequence[ResultRow]) -> list[UserError]:
+    """Labels whose runs were trained with unlike settings: their seeds must not be averaged."""
+    kinds: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in rows:
+        kinds[row.label, row.task][row.training].add(row.run)
+    return [
+        UserError(
+            f"{label} was trained with unlike settings or data for {task}",
+            where="; ".join(", ".join(sorted(runs)) for runs in found.values()),
+            fix=_APART,
+        )
+        for (label, task), found in sorted(kinds.items())
+        if len(found) > 1
+    ]
 
 
 _APART = "compare runs that were evaluated alike: xfer compare RUN RUN, or allow mixed signatures"

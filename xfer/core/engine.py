@@ -4,8 +4,10 @@ A phase is run when it is not in the store, or when a phase that must run starts
 were let go (`--keep`). Whatever was computed stays: re-issuing a command continues it.
 """
 
+import hashlib
+import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,16 +138,19 @@ def result_rows(plan: Plan, run: Run, failed: Iterable[str] = ()) -> list[Result
     """Result rows of every cell whose scoring phase is stored."""
     missing = set(failed)
     versions = run.toolkit.manager.versions()
+    by_id = {planned.id: planned for planned in plan.phases}
     rows = []
     for cell in plan.cells:
         if cell.phase in missing or not run.store.has_phase(cell.phase):
             continue
-        planned = next(p for p in plan.phases if p.id == cell.phase)
-        rows += [_row(line, cell, planned, run, versions) for line in run.store.results(cell.phase)]
+        rows += [_row(line, cell, by_id, run, versions) for line in run.store.results(cell.phase)]
     return rows
 
 
-def _row(line: dict[str, Any], cell: Cell, planned: PlannedPhase, run: Run, versions: dict[str, str]) -> ResultRow:
+def _row(
+    line: dict[str, Any], cell: Cell, by_id: Mapping[str, PlannedPhase], run: Run, versions: dict[str, str]
+) -> ResultRow:
+    planned = by_id[cell.phase]
     layer = line.pop("layer", None)
     return ResultRow(
         run=run.name,
@@ -159,10 +164,21 @@ def _row(line: dict[str, Any], cell: Cell, planned: PlannedPhase, run: Run, vers
         seed=cell.seed,
         phase=cell.phase,
         signature=_signature(line, planned, layer),
+        training=_training([by_id[id] for id in cell.chain]),
         xfer_version=__version__,
         plugin_versions=versions,
         **line,
     )
+
+
+def _training(chain: Sequence[PlannedPhase]) -> str:
+    """What the weights depend on besides the seed. Ids of parents hold the seed and are left out."""
+    kept = [
+        {key: value for key, value in planned.identity.items() if key not in ("seed", "parents")}
+        for planned in chain
+        if planned.phase.does != "evaluate"
+    ]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _signature(line: dict[str, Any], planned: PlannedPhase, layer: int | None) -> str:

@@ -57,8 +57,13 @@ class Source(Record):
     """Whether quotation marks protect cells of csv and tsv files; off, they are characters like others."""
     patterns: tuple[str, ...] = ()
     """Files of a split where they are not in a hub's layout; "{config}" and "{split}" are filled in."""
-    reader: Callable[[Path], Iterable[Row]] | None = None
-    """Reads one file that is neither parquet, jsonl, csv nor tsv."""
+    reader: Callable[[Path, str], Iterable[Row]] | None = None
+    """`reader(path, split)`, with the data set's own name of the split, reads one file that is neither parquet,
+    jsonl, csv nor tsv."""
+    downloads: Mapping[str, str] = {}
+    """Original files that `xfer data fetch` can get: URL to SHA-256, "" where none is known; "{config}" and
+    "{split}" are filled in. A plain file goes into the folder `hub` below the data root; an archive is unpacked
+    below the data root. Such a source is looked for under the data root only."""
     obtain: str = ""
     """How to come by data that cannot be downloaded; they are then looked for under the data root only."""
     otherwise: "Source | None" = None
@@ -390,6 +395,9 @@ class ResultRow(Record):
     heuristic: float | None = None
     phase: str
     signature: str
+    """The evaluation protocol: everything that changes the number after training."""
+    training: str = ""
+    """Hash of everything but the seed that the weights depend on: tasks, data, settings, of all phases."""
     data_fingerprint: str
     xfer_version: str
     plugin_versions: Mapping[str, str]
