@@ -80,7 +80,7 @@ def prepare(
     starts: "Sequence[StartPoint]" = (),
 ) -> Prepared:
     """Read settings, load plugins, resolve the model, and plan. Nothing is trained or written."""
-    settings, origin = load_settings(_sequences(flags), config)
+    settings, origin = load_settings(flags, config)
     toolkit = bootstrap.load(settings, settings.plugin)
     suite: Suite = toolkit.suites.get(settings.suite)
     from xfer.core.device import choose, threads
@@ -249,7 +249,7 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
     from xfer.core.signals import StopFlag
     from xfer.core.store import Store
 
-    settings, _ = load_settings(_sequences(options))
+    settings, _ = load_settings(options)
     toolkit = bootstrap.load(settings, settings.plugin)
     suite = toolkit.suites.get(settings.suite)
     if suite.pretrain is None:
@@ -272,15 +272,6 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
     with StopFlag() as flag:
         work.stop_requested = lambda: bool(flag.requested)
         return make(recipe, work, Path(output))
-
-
-def _sequences(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """One value where several are allowed counts as a sequence of one."""
-    several = {"strategy", "target", "intermediate", "language", "seeds", "plugin"}
-    return {
-        key: (value,) if key in several and isinstance(value, str | int | Path) else value
-        for key, value in flags.items()
-    }
 
 
 def _settings_document(prepared: Prepared) -> dict[str, Any]:

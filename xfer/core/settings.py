@@ -54,13 +54,13 @@ class EngineSettings(Record):
 class RunSettings(Record):
     """One request to `xfer run`. Field names are the long options' names."""
 
-    strategy: tuple[str, ...] = ("english-stilts",)
+    strategy: tuple[str, ...] = Field(("english-stilts",), min_length=1)
     suite: str = "mini"
     model: str = ""
     target: tuple[str, ...] = ()
     intermediate: tuple[str, ...] = ()
     language: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
     limit: Limits = Limits()
     preset: str = ""
     set: Mapping[str, Any] = {}
@@ -77,6 +77,10 @@ class RunSettings(Record):
         return _checked(EngineSettings, _section(self.set, "engine"), "engine")
 
 
+SEVERAL = frozenset({"strategy", "target", "intermediate", "language", "seeds", "plugin"})
+"""Settings that take several values."""
+MERGED = frozenset({"set", "limit"})
+"""Tables whose entries override one by one."""
 ENVIRONMENT = {"XFER_STORE": "store", "XFER_DATA_ROOT": "data_root", "XFER_DEVICE": "device"}
 
 
@@ -87,37 +91,47 @@ def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> tuple
     """
     values: dict[str, Any] = {}
     origin: dict[str, str] = dict.fromkeys(RunSettings.model_fields, "default")
-    if config is not None:
-        for key, value in read_config(config).items():
-            values[key], origin[key] = value, str(config)
-    for variable, key in ENVIRONMENT.items():
-        if os.environ.get(variable):
-            values[key], origin[key] = os.environ[variable], variable
-    for key, value in flags.items():
-        if key == "set":
-            value = {**_flat(values.get("set", {})), **value}
-        values[key], origin[key] = value, "command line"
-    if "set" in values:
-        values["set"] = _flat(values["set"])
-    problems = [
-        _unknown("setting", key, RunSettings.model_fields, str(config))
-        for key in values
-        if key not in RunSettings.model_fields
-    ]
-    raise_all(problems)
+    layers: list[tuple[str, Mapping[str, Any]]] = [] if config is None else [(str(config), read_config(config))]
+    layers += [(name, {key: os.environ[name]}) for name, key in ENVIRONMENT.items() if os.environ.get(name)]
+    for source, layer in [*layers, ("command line", flags)]:
+        for key, value in layer.items():
+            values[key] = _merged(values.get(key), value) if key in MERGED else _sequence(key, value)
+            origin[key] = source
+    raise_all(
+        [
+            _unknown("setting", key, RunSettings.model_fields, origin[key])
+            for key in values
+            if key not in RunSettings.model_fields
+        ]
+    )
     settings = _validated(RunSettings, values, origin)
     _ = settings.engine
     return settings, origin
 
 
+def _sequence(key: str, value: Any) -> Any:
+    """One value where several are allowed counts as a sequence of one."""
+    return (value,) if key in SEVERAL and isinstance(value, str | int | Path) else value
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Two tables as one, dotted, the upper one's entries first; what is no table is left to the validation."""
+    tables = [_flat(table) if isinstance(table, Mapping) else table for table in (below, above)]
+    if all(isinstance(table, Mapping) for table in tables):
+        return {**tables[0], **tables[1]}
+    return tables[1]
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """Read a TOML configuration file. Raises UserError when it is missing, too large or not TOML."""
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
             raise UserError(
                 "configuration file is too large", where=str(path), fix=f"at most {MAX_CONFIG_BYTES} bytes"
             )
-        text = path.read_bytes().decode("utf-8")
+        text = data.decode("utf-8-sig")
         if max((line.count(".") for line in text.splitlines()), default=0) > 200 or text.count("[") > 10_000:
             raise UserError("configuration file is nested too deeply", where=str(path))
         return tomllib.loads(text)
@@ -250,7 +264,8 @@ def _validated(record: type[R], values: Mapping[str, Any], origin: Mapping[str, 
             path = ".".join(str(part) for part in fault["loc"])
             where = origin.get(str(fault["loc"][0]) if fault["loc"] else "", "")
             if fault["type"] == "extra_forbidden":
-                problems.append(_unknown("setting", path, record.model_fields, where))
+                fields = Limits.model_fields if fault["loc"][0] == "limit" else record.model_fields
+                problems.append(_unknown("setting", str(fault["loc"][-1]), fields, where))
             else:
                 problems.append(
                     UserError(f"{path}: {fault['msg']} (got {str(fault['input'])[:80]!r})", where=where)
