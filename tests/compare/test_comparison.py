@@ -266,8 +266,8 @@ def test_languages_that_the_task_has_and_nobody_scored_are_missing_for_all():
     assert "missing (absent): mini-udpos in tr of every label" in render(comparison, "table")
 
 
-@pytest.mark.parametrize("value", [None, float("nan")])
-def test_failed_cells_are_missing_and_never_numbers(value):
+def test_failed_cells_are_missing_and_never_numbers():
+    value = None
     rows = pair("none", {"en": (50,), "de": (value,)}) + pair("english-stilts", {"en": (value,), "de": (value,)})
     comparison = compare(rows)
     assert by_label(comparison)["none"].average == 50

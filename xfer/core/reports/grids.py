@@ -137,8 +137,14 @@ def headline_grids(comparison: Comparison) -> list[Grid]:
 
 
 def language_grid(comparison: Comparison, target: str) -> Grid:
-    """Labels by languages of one target, with the mean, and chance and heuristic below."""
-    languages = comparison.targets[target]
+    """Labels by languages of one target, with the mean, and chance and heuristic below.
+
+    Languages that no label has are listed as missing and get no column.
+    """
+    held = {
+        code for label in comparison.labels if target in label.targets for code in label.targets[target].by_language
+    }
+    languages = [code for code in comparison.targets[target] if code in held]
     lines = []
     for label in comparison.labels:
         score = label.targets.get(target)
