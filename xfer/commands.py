@@ -3,15 +3,16 @@
 The command line only parses and prints.
 """
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xfer import bootstrap
-from xfer.core.errors import UnknownName, UserError
+from xfer.core.errors import ExitStatus, Stopped, UnknownName, UserError, raise_all
 from xfer.core.records import NoParams, Plan, Problem, ResultRow, Strategy, Suite
-from xfer.core.run import Reporter, Run
+from xfer.core.run import Reporter, Run, Toolkit
 from xfer.core.settings import RunSettings, load_settings
 from xfer.core.strategy_steps import target_phases
 
@@ -31,11 +32,8 @@ class RunResult:
     problems: list[Problem]
     failed: Mapping[str, str]
     plan: Plan
-
-    @property
-    def status(self) -> int:
-        """The exit status: 0, or 3 when cells failed."""
-        return 3 if self.failed else 0
+    status: ExitStatus
+    """0; 3 when cells failed; 6 when they wait for another process."""
 
     def document(self) -> dict[str, Any]:
         """What `xfer run --json` prints."""
@@ -81,6 +79,7 @@ def prepare(
 ) -> Prepared:
     """Read settings, load plugins, resolve the model, and plan. Nothing is trained or written."""
     settings, origin = load_settings(flags, config)
+    _check_folders(settings)
     toolkit = bootstrap.load(settings, settings.plugin)
     suite: Suite = toolkit.suites.get(settings.suite)
     from xfer.core.device import choose, threads
@@ -94,11 +93,13 @@ def prepare(
     if settings.engine.precision != "auto":
         device = replace(device, dtype=settings.engine.precision)
     name = settings.model or suite.default_model
-    spec = toolkit.models.get(name) if name in toolkit.models else None
+    spec = toolkit.models.get(name) if _registered(name, toolkit) else None
     model = resolve_model(name, spec, settings.engine.allow_pickle)
+    store = Store(settings.store)
+    if settings.name:
+        store.run_folder(settings.name)
     fingerprint = row_fingerprint(settings, toolkit.manager)
     plan = build_plan(settings, toolkit, suite, model, device.dtype, fingerprint, starts)
-    store = Store(settings.store)
     for answer in toolkit.manager.collect("xfer_check_plan", plan=plan, settings=settings):
         plan = plan.model_copy(update={"problems": (*plan.problems, answer[1])})
     work = Run(
@@ -109,9 +110,27 @@ def prepare(
         store=store,
         device=device,
         reporter=reporter or Reporter(),
-        name=settings.name or store.new_run_name(),
+        name=settings.name,
     )
     return Prepared(work, plan, origin)
+
+
+def _check_folders(settings: RunSettings) -> None:
+    problems = []
+    if settings.data_root is not None and not settings.data_root.is_dir():
+        problems.append(UserError("no such folder", where=f"--data-root {settings.data_root}"))
+    if settings.store.exists() and not settings.store.is_dir():
+        problems.append(UserError("the store must be a folder, and this is a file", f"--store {settings.store}"))
+    raise_all(problems)
+
+
+def _registered(name: str, toolkit: Toolkit) -> bool:
+    """Whether a model is known by name. Raises UnknownName where it is no folder and no hub id either."""
+    if name in toolkit.models:
+        return True
+    if "/" not in name and not Path(name).is_dir():
+        raise UnknownName("model", name, toolkit.models.names(), extra="(or a folder, or a hub id: owner/name)")
+    return False
 
 
 def execute(prepared: Prepared) -> RunResult:
@@ -124,12 +143,18 @@ def execute(prepared: Prepared) -> RunResult:
         work.tell(problem)
     needed = engine.phases_to_run(plan, work)
     forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
+    work.name = work.name or work.store.new_run_name()
     outcome: engine.Outcome | None = None
     with StopFlag() as flag:
         work.stop_requested = lambda: bool(flag.requested)
         try:
             outcome = engine.execute(plan, work)
+        except Stopped as stopped:
+            if flag.signal is signal.SIGINT:
+                stopped.status = ExitStatus.INTERRUPTED
+            raise
         finally:
+            work.reporter.close()
             rows = outcome.rows if outcome else engine.result_rows(plan, work)
             work.store.write_run(
                 work.name,
@@ -138,7 +163,9 @@ def execute(prepared: Prepared) -> RunResult:
                 results=rows,
                 problems=work.problems,
             )
-    return RunResult(work.name, work.store.root, outcome.rows, outcome.problems, outcome.failed, plan)
+    return RunResult(
+        work.name, work.store.root, outcome.rows, outcome.problems, outcome.failed, plan, outcome.status
+    )
 
 
 def load_results(*places: str | Path) -> list[ResultRow]:
@@ -226,7 +253,7 @@ def evaluate(checkpoint: str | Path, *, reporter: Reporter | None = None, **opti
     `checkpoint` is a model folder, a hub id, or a phase folder of a store, whose heads are used. Without
     heads only retrieval targets can be scored.
     """
-    flags = {"name": "eval-" + Path(checkpoint).name.lower(), **options, "model": str(checkpoint)}
+    flags = {**options, "model": str(checkpoint)}
     return execute(prepare(flags, None, reporter, starts=(_evaluation_only(),)))
 
 

@@ -105,6 +105,10 @@ class BarReporter(Reporter):
         """Told above the bar."""
         self._progress.console.print(f"note: {problem.message}", markup=False, highlight=False)
 
+    def close(self) -> None:
+        """Give the terminal its cursor back, also where a phase was cut short."""
+        self._progress.stop()
+
 
 def _progress_text(snapshot: Snapshot) -> str:
     return (

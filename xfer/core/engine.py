@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xfer import __version__
-from xfer.core.errors import ExitStatus, NonFinite, OutOfResources, PluginError, Stopped, UserError, XferError
+from xfer.core.errors import (
+    ExitStatus,
+    Locked,
+    NonFinite,
+    OutOfResources,
+    PluginError,
+    Stopped,
+    UserError,
+    XferError,
+)
 from xfer.core.locks import phase_lock
 from xfer.core.records import Cell, Plan, PlannedPhase, Problem, ResultRow
 from xfer.core.run import Run
@@ -29,13 +38,17 @@ class Outcome:
     problems: list[Problem]
     failed: dict[str, str] = field(default_factory=dict)
     """Phase ids that failed, with the reason."""
+    causes: list[XferError] = field(default_factory=list)
     reused: int = 0
     computed: int = 0
 
     @property
     def status(self) -> ExitStatus:
-        """DONE, or SOME_FAILED when cells are missing."""
-        return ExitStatus.SOME_FAILED if self.failed else ExitStatus.DONE
+        """DONE; LOCKED when cells are missing only for what other processes work on; else SOME_FAILED."""
+        if not self.failed:
+            return ExitStatus.DONE
+        locked = all(isinstance(cause, Locked) for cause in self.causes)
+        return ExitStatus.LOCKED if locked else ExitStatus.SOME_FAILED
 
 
 def execute(plan: Plan, run: Run) -> Outcome:
@@ -51,15 +64,20 @@ def execute(plan: Plan, run: Run) -> Outcome:
         run.tell(problem)
     outcome = Outcome(rows=[], problems=run.problems)
     for position, planned in enumerate(plan.phases, start=1):
-        broken = next((parent for parent in planned.parents if parent in outcome.failed), None)
-        if broken is not None:
-            outcome.failed[planned.id] = f"its parent {broken} failed"
-            continue
         if planned.id not in needed:
             outcome.reused += 1
             run.reporter.phase_finished(planned, 0.0, reused=True)
             run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="reused")
             continue
+        broken = next((parent for parent in planned.parents if parent in outcome.failed), None)
+        if broken is not None:
+            outcome.failed[planned.id] = f"its parent {broken} failed"
+            continue
+        if run.stop_requested():
+            raise Stopped(
+                f"stopped before phase {position} of {len(plan.phases)}; what was computed is stored",
+                fix="issue the same command again to continue",
+            )
         try:
             _run_one(planned, run, position, len(plan.phases))
             outcome.computed += 1
@@ -67,6 +85,7 @@ def execute(plan: Plan, run: Run) -> Outcome:
             raise
         except XferError as error:
             outcome.failed[planned.id] = error.what
+            outcome.causes.append(error)
             run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
             run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome=error)
         _release_weights(plan, run, done=plan.phases[:position])

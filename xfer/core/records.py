@@ -30,9 +30,9 @@ Reference = Annotated[str, AfterValidator(_checked_reference)]
 
 
 class Record(BaseModel):
-    """Base of all records: frozen, and unknown fields are refused."""
+    """Base of all records: frozen; unknown fields, NaN and infinity are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 # ---------------------------------------------------------------- tasks

@@ -63,6 +63,9 @@ class Reporter:
     def problem(self, problem: Problem) -> None:
         """Something did not stop the run but must be told."""
 
+    def close(self) -> None:
+        """The run is over, well or not."""
+
 
 @dataclass
 class Run:

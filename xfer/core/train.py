@@ -34,7 +34,7 @@ from xfer.core.features import Features
 from xfer.core.formats.base import FormatCode
 from xfer.core.inputs import tokeniser
 from xfer.core.predict import predict
-from xfer.core.records import PlannedPhase, TrainSettings
+from xfer.core.records import PlannedPhase, Problem, TrainSettings
 from xfer.core.run import Run, Snapshot
 from xfer.core.sampling import Schedule
 from xfer.core.streams import numpy_stream, torch_seeded
@@ -112,6 +112,7 @@ def train(job: Job, run: Run, state: State) -> State:
             )
             state.log.append({"step": state.step, "loss": snapshot.loss, "learning_rate": snapshot.learning_rate})
             run.reporter.step_logged(job.planned, snapshot)
+            _observed(job, run, snapshot)
             last_log, tokens, loss_sum, logged_steps = now, 0, 0.0, 0
         if job.settings.keep == "best" and (final or state.step % job.settings.eval_every == 0):
             _keep_best(job, run, state)
@@ -123,12 +124,21 @@ def train(job: Job, run: Run, state: State) -> State:
             last_save = time.monotonic()
         if stopping and not final:
             raise Stopped(
-                f"stopped by a signal after step {state.step} of {job.schedule.total_steps}; the state is saved",
+                f"stopped as asked after step {state.step} of {job.schedule.total_steps}; the state is saved",
                 fix="issue the same command again to continue",
             )
     if state.best:
         _load(job, state.best)
     return state
+
+
+def _observed(job: Job, run: Run, snapshot: Snapshot) -> None:
+    """Tell the observers; one that ends the run does so like a signal, after the checkpoint."""
+    try:
+        run.toolkit.manager.observe("xfer_step_logged", run=run, phase=job.planned.phase, snapshot=snapshot)
+    except Stopped as asked:
+        run.tell(Problem(stage="observe", message=str(asked)))
+        run.stop_requested = lambda: True
 
 
 def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
