@@ -97,7 +97,7 @@ def _phase(planned: PlannedPhase, run: Run, to_run: bool) -> dict[str, Any]:
         "languages": list(dict.fromkeys(code for use in planned.phase.uses for code in use.languages)),
         "parents": list(planned.parents),
         "seed": planned.seed,
-        "state": "to run" if to_run else "stored",
+        "state": "to run" if to_run else "reused",
         "options": {task: _readable(options) for task, options in planned.options.items()},
     }
     if planned.phase.does == "train":
@@ -113,10 +113,11 @@ def _training(planned: PlannedPhase, run: Run) -> dict[str, Any]:
         examples = use_examples(run, task, use)
         counts[use.task] = len(examples)
         tokens += _mean_tokens(run, examples[:SAMPLE]) * len(examples) * planned.settings[use.task].epochs
+    steps = forecast.steps_of(planned, counts)
     return {
         "examples": sum(counts.values()),
-        "steps": forecast.steps_of(planned, counts),
-        "tokens": round(tokens),
+        "steps": steps,
+        "tokens": round(tokens * steps / forecast.steps_of(planned, counts, capped=False)),
         "shares": counts,
         "settings": {
             task: _readable(settings.model_dump(mode="json", exclude_defaults=False))

@@ -6,8 +6,11 @@ were let go (`--keep`). Whatever was computed stays: re-issuing a command contin
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +27,10 @@ from xfer.core.errors import (
 )
 from xfer.core.locks import phase_lock
 from xfer.core.records import Cell, Plan, PlannedPhase, Problem, ResultRow
+from xfer.core.registry import BUILTIN
 from xfer.core.run import Run
 
+_OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|can't allocate memory|CUDA out of memory")
 FATAL = (UserError, NonFinite, OutOfResources, Stopped)
 """Failures that end a run; any other fails its cells only."""
 
@@ -99,7 +104,7 @@ def phases_to_run(plan: Plan, run: Run) -> set[str]:
     needed: set[str] = set()
 
     def need(id: str, weights: bool) -> None:
-        complete = run.store.has_phase(id) and (not weights or run.store.has_weights(id))
+        complete = run.store.has_phase(id) and not (weights and run.store.dropped_weights(id))
         if complete or id in needed:
             return
         needed.add(id)
@@ -114,15 +119,50 @@ def phases_to_run(plan: Plan, run: Run) -> set[str]:
 def _run_one(planned: PlannedPhase, run: Run, position: int, total: int) -> None:
     manager = run.toolkit.manager
     with phase_lock(run.store, planned.id):
-        if run.store.has_phase(planned.id) and (planned.phase.does != "train" or run.store.has_weights(planned.id)):
-            return  # another process finished it while this one waited
+        if run.store.has_phase(planned.id) and not run.store.dropped_weights(planned.id):
+            return  # another process finished it since the plan was looked at
         run.reporter.phase_started(planned, position, total)
         manager.observe("xfer_phase_started", run=run, phase=planned.phase)
         started = time.monotonic()
-        if manager.first("xfer_run_phase", phase=planned, run=run) is None:
-            raise PluginError(f"nobody runs phases of the kind {planned.phase.does!r}")
+        with _attributed(planned, run):
+            if manager.first("xfer_run_phase", phase=planned, run=run) is None:
+                raise PluginError(f"nobody runs phases of the kind {planned.phase.does!r}")
         run.reporter.phase_finished(planned, time.monotonic() - started, reused=False)
         manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="computed")
+
+
+@contextmanager
+def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
+    """What fails in core's own work is put down to memory, or to the plugin whose task it works on.
+
+    Raises OutOfResources and PluginError; a failure over built-in tasks is a bug and passes as it is.
+    """
+    try:
+        yield
+    except (XferError, OSError):
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+            raise OutOfResources(
+                f"memory ran out: {str(error).splitlines()[0] if str(error) else 'no more of it'}",
+                where=f"phase {planned.id}",
+                fix="--set train.micro_batch_tokens=4096, --set engine.evaluation_tokens=4096, or a smaller model",
+            ) from error
+        tasks = [run.toolkit.tasks.get(use.task) for use in planned.phase.uses]
+        foreign = [task for task in tasks if run.toolkit.tasks.owner(task) != BUILTIN]
+        if not foreign:
+            raise
+        owner = run.toolkit.tasks.owner(foreign[0])
+        raise PluginError(
+            f"task {foreign[0].name} of plugin {owner} ({run.toolkit.manager.versions().get(owner, '')}) failed: "
+            f"{type(error).__name__}: {error}",
+            where=_place(error),
+        ) from error
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:

@@ -33,18 +33,24 @@ def weight_bytes(model: Model) -> int:
 
 
 def disk(plan: Plan, needed: set[str], model: Model, keep: str) -> Disk:
-    """Forecast for the phases of `needed`."""
+    """Forecast for the phases of `needed`: weights lie there until all that starts from them is done."""
     weights = weight_bytes(model)
-    final = peak = 0
-    for planned in plan.phases:
-        if planned.id not in needed or planned.phase.does != "train":
-            continue
-        best = any(settings.keep == "best" for settings in planned.settings.values())
-        running = CHECKPOINTS_KEPT * weights * (1 + MOMENTS + best) + weights
-        peak = max(peak, final + running)
-        if keep == "all" or (keep == "intermediate" and planned.phase.role == "intermediate"):
-            final += weights
-    return Disk(peak=peak, final=final)
+    last_use = {parent: place for place, planned in enumerate(plan.phases) for parent in planned.parents}
+    held: dict[str, PlannedPhase] = {}
+    peak = 0
+    for place, planned in enumerate(plan.phases):
+        if planned.id in needed and planned.phase.does == "train":
+            best = any(settings.keep == "best" for settings in planned.settings.values())
+            running = CHECKPOINTS_KEPT * weights * (1 + MOMENTS + best) + weights
+            peak = max(peak, len(held) * weights + running)
+            held[planned.id] = planned
+        for id in [id for id, one in held.items() if last_use.get(id, place) <= place and not _kept(one, keep)]:
+            del held[id]
+    return Disk(peak=peak, final=len(held) * weights)
+
+
+def _kept(planned: PlannedPhase, keep: str) -> bool:
+    return keep == "all" or (keep == "intermediate" and planned.phase.role == "intermediate")
 
 
 def refuse_if_full(forecast: Disk, store: Path) -> None:
@@ -71,14 +77,14 @@ def size_text(size: int) -> str:
     return f"{value:.1f} TB"
 
 
-def steps_of(planned: PlannedPhase, examples: dict[str, int]) -> int:
-    """Optimizer steps of a training phase, from the number of examples of each task."""
+def steps_of(planned: PlannedPhase, examples: dict[str, int], capped: bool = True) -> int:
+    """Optimizer steps of a training phase, from the number of examples of each task; by epochs if not `capped`."""
     total = 0
     for use in planned.phase.uses:
         settings = planned.settings[use.task]
         batches = -(-examples[use.task] // settings.batch_size)
-        total += settings.max_steps or max(1, round(settings.epochs * batches))
-    return planned.settings[""].max_steps or total
+        total += max(1, round(settings.epochs * batches))
+    return (planned.settings[""].max_steps if capped else None) or total
 
 
 def matrix_rate(seconds: float = 0.2) -> float:

@@ -18,6 +18,7 @@ WEIGHT_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+FINGERPRINTED = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt")
 _DOWNLOADED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 
 
@@ -44,7 +45,7 @@ def resolve_model(name: str, spec: ModelSpec | None, allow_pickle: bool = False)
     folder = _folder(location, spec.revision if spec else "main", allow_pickle)
     config = _config(folder)
     _check_weights(folder, allow_pickle)
-    label = spec.name if spec else (Path(name).name if Path(name).is_dir() else name)
+    label = spec.name if spec else (folder.name if Path(name).is_dir() else name)
     return Model(
         name=label,
         folder=folder,
@@ -122,7 +123,7 @@ _seen: dict[tuple[str, int, int], str] = {}
 def _fingerprint(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.name in ("config.json", "tokenizer.json") or path.suffix in (".safetensors", ".bin"):
+        if path.name in FINGERPRINTED or path.suffix in (".safetensors", ".bin", ".model"):
             stat = path.stat()
             key = (str(path), stat.st_size, stat.st_mtime_ns)
             if key not in _seen:

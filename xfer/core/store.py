@@ -114,6 +114,10 @@ class Store:
         entries = self._weights(id)
         return bool(entries) and not any(entry.dropped for entry in entries.values())
 
+    def dropped_weights(self, id: str) -> bool:
+        """Whether a stored phase had weights that were dropped."""
+        return any(entry.dropped for entry in self._weights(id).values())
+
     def drop_weights(self, id: str) -> None:
         """Remove the weights of a stored phase. `DONE` keeps their checksums and says that they were dropped."""
         weights = self._weights(id)

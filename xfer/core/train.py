@@ -129,6 +129,13 @@ def train(job: Job, run: Run, state: State) -> State:
             )
     if state.best:
         _load(job, state.best)
+    spoilt = [name for name, p in job.parameters.items() if not bool(torch.isfinite(p).all())]
+    if spoilt:
+        raise NonFinite(
+            f"{spoilt[0]} is not finite after the last step; nothing was stored",
+            where=f"phase {job.planned.id}",
+            fix="a lower learning rate (--set train.lr=…)",
+        )
     return state
 
 
