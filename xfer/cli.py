@@ -27,22 +27,36 @@ app = typer.Typer(
 Names = list[str] | None
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 SuiteOption = Annotated[
-    str | None, typer.Option(help="A named set of tasks; `xfer suites` lists them. [default: mini]")
+    str | None, typer.Option(metavar="NAME", help="A named set of tasks; `xfer suites` lists them. [default: mini]")
 ]
-TargetOption = Annotated[Names, typer.Option(help="Target task; repeat for several. [default: all of the suite]")]
+TargetOption = Annotated[
+    Names, typer.Option(metavar="TASK", help="Target task; repeat for several. [default: all of the suite]")
+]
 LanguageOption = Annotated[
-    Names, typer.Option(help="Language to evaluate in; repeat. [default: all of the target]")
+    Names, typer.Option(metavar="CODE", help="Language to evaluate in; repeat. [default: all of the target]")
 ]
 SetOption = Annotated[
-    Names, typer.Option("--set", help="One setting, KEY=VALUE, e.g. target.xnli.lr=2e-5; repeat.")
+    Names,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, KEY=VALUE, e.g. target.xnli.lr=2e-5; repeat."),
 ]
-LimitOption = Annotated[str | None, typer.Option(help="At most so many examples: train=N,dev=N,test=N.")]
+LimitOption = Annotated[
+    str | None, typer.Option(metavar="SPLIT=N,…", help="At most so many examples: train=N,dev=N,test=N.")
+]
 DataRootOption = Annotated[
-    Path | None, typer.Option(help="Folder with data sets, laid out as `hf download ID --local-dir DIR/ID` does.")
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder with data sets, laid out as `hf download ID --local-dir DIR/ID` does."
+    ),
 ]
-StoreOption = Annotated[Path | None, typer.Option(help="Folder that keeps phases and runs. [default: runs]")]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: the best there is]")]
-PluginOption = Annotated[list[Path] | None, typer.Option(help="Load a plugin from a Python file; repeat.")]
+StoreOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder that keeps phases and runs. [default: runs]")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps. [default: the best there is]")
+]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Load a plugin from a Python file; repeat.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
@@ -58,25 +72,37 @@ def _version(
 @app.command()
 def run(
     strategy: Annotated[
-        Names, typer.Option(help="NAME or 'NAME[key=value,…]'; repeat. [default: english-stilts]")
+        Names, typer.Option(metavar="NAME", help="NAME or 'NAME[key=value,…]'; repeat. [default: english-stilts]")
     ] = None,
     suite: SuiteOption = None,
-    model: Annotated[str | None, typer.Option(help="Hub id, folder, or name. [default: the suite's]")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Hub id, folder, or name. [default: the suite's]")
+    ] = None,
     target: TargetOption = None,
     intermediate: Annotated[
-        Names, typer.Option(help="A; A,B mixed; A+B in sequence; all. Repeat: one start point each.")
+        Names,
+        typer.Option(metavar="TASKS", help="A; A,B mixed; A+B in sequence; all. Repeat: one start point each."),
     ] = None,
     language: LanguageOption = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, separated by commas. [default: 0]")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,…", help="Seeds, separated by commas. [default: 0]")
+    ] = None,
     limit: LimitOption = None,
     set_: SetOption = None,
-    preset: Annotated[str | None, typer.Option(help="The suite's training settings by name: paper, small.")] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The suite's training settings by name: paper, small.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file with any of these options.")
+    ] = None,
     data_root: DataRootOption = None,
     store: StoreOption = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run. [default: date and time]")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the run. [default: date and time]")
+    ] = None,
     keep: Annotated[
-        str | None, typer.Option(help="Weights to keep: intermediate, all, none. [default: intermediate]")
+        str | None,
+        typer.Option(metavar="WHAT", help="Weights to keep: intermediate, all, none. [default: intermediate]"),
     ] = None,
     device: DeviceOption = None,
     plugin: PluginOption = None,
@@ -110,7 +136,7 @@ def evaluate(
     set_: SetOption = None,
     data_root: DataRootOption = None,
     store: StoreOption = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the run.")] = None,
     device: DeviceOption = None,
     plugin: PluginOption = None,
     json_: JsonOption = False,
@@ -130,10 +156,10 @@ def evaluate(
 def compare(
     places: Annotated[list[Path] | None, typer.Argument(help="Stores or run folders. [default: ./runs]")] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="The label that deltas are taken from. [default: none]")
+        str | None, typer.Option(metavar="LABEL", help="The label that deltas are taken from. [default: none]")
     ] = None,
-    format: Annotated[str, typer.Option(help="table, markdown, json, csv, latex, html.")] = "table",
-    output: Annotated[Path | None, typer.Option(help="Write to a file instead of stdout.")] = None,
+    format: Annotated[str, typer.Option(metavar="NAME", help="table, markdown, json, csv, latex, html.")] = "table",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
     mixed: Annotated[bool, typer.Option(help="Average rows of unlike signatures, and mark them.")] = False,
 ) -> None:
     """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
@@ -152,8 +178,8 @@ def compare(
 @app.command()
 def pretrain(
     suite: SuiteOption = None,
-    output: Annotated[Path, typer.Option(help="Folder for the checkpoint.")] = Path("checkpoint"),
-    seed: Annotated[int, typer.Option(help="Everything follows from it.")] = 0,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the checkpoint.")] = Path("checkpoint"),
+    seed: Annotated[int, typer.Option(metavar="N", help="Everything follows from it.")] = 0,
     store: StoreOption = None,
     device: DeviceOption = None,
     quiet: QuietOption = False,

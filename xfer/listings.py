@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -120,6 +121,8 @@ def _fields(record: Record) -> dict[str, Any]:
                 name: str(field.get_default(call_default_factory=True))
                 for name, field in value.model_fields.items()
             }
+        if isinstance(value, partial):
+            return f"{plain(value.func)}({', '.join(map(str, value.args))})"
         if callable(value):
             return f"{value.__module__}.{value.__qualname__}"
         return value if isinstance(value, str | int | float | bool | None) else str(value)
