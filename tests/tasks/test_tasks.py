@@ -1,6 +1,7 @@
 """The built-in real tasks: the kit's checks, published languages and numbers, their own rules."""
 
 import pkgutil
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import xfer.plugins.tasks
 from xfer.bootstrap import load
 from xfer.core.examples import PairExample
 from xfer.core.records import TaskSpec
+from xfer.core.sources import copies
 from xfer.testing.checks import check_task
 
 TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc", "tatoeba")
@@ -47,8 +49,15 @@ LANGUAGES = {
 PUBLISHED = {
     "xnli": {"dev/sw": 2490, "test/zh": 5010},
     "pawsx": {"train/en": 49401, "dev/ja": 2000, "test/ko": 2000},
-    "udpos": {"train/en": 21253, "dev/en": 3974, "test/en": 5440},
-    "panx": {"train/en": 20000, "dev/en": 10000, "test/en": 10000, "test/jv": 100, "test/my": 100, "test/yo": 100},
+    "udpos": {"train/en": 21253, "dev/en": 3974, "test/en": 5440, "test/el": 456, "test/th": 1000, "test/yo": 100},
+    "panx": {
+        "train/en": 20000,
+        "dev/et": 10000,
+        "train/et": 15000,
+        "test/ms": 1000,
+        "train/ta": 15000,
+        "test/my": 100,
+    },
     "xquad": {"test/en": 1190, "test/th": 1190},
     "mlqa": {"test/en": 11590, "test/de": 4517, "test/es": 5253, "test/ar": 5335, "test/hi": 4918, "test/vi": 5495},
     "tydiqa": {"train/en": 3696, "train/sw": 2755, "test/en": 440, "test/ar": 921, "test/fi": 782},
@@ -185,14 +194,27 @@ def test_main_scores() -> None:
 
 
 def test_hub_identifiers_have_owners() -> None:
-    seen = []
+    seen = [copy for name in NAMES for source in task(name).sources for copy in copies(source)]
+    for copy in seen:
+        assert "/" in copy.hub or copy.obtain or copy.downloads, copy.hub
+    assert len(seen) == 44
+
+
+def test_originals_come_before_the_hubs_copies() -> None:
+    """Nine targets and the intermediate tasks whose authors publish files; checksums are SHA-256."""
+    with_originals = set()
     for name in NAMES:
         for source in task(name).sources:
-            while source is not None:
-                seen.append(source.hub)
-                assert "/" in source.hub or source.obtain, source.hub
-                source = source.otherwise  # type: ignore[assignment]
-    assert len(seen) == 29
+            chain = list(copies(source))
+            local = [bool(copy.downloads or copy.obtain) for copy in chain]
+            assert local == sorted(local, reverse=True) or name == "ccg", name
+            if chain[0].downloads:
+                with_originals.add(name)
+            for copy in chain:
+                for url, checksum in copy.downloads.items():
+                    assert url.startswith("https://")
+                    assert re.fullmatch("([0-9a-f]{64})?", checksum), url
+    assert with_originals == {*TARGETS, "squad-v1", "squad-v2", "hellaswag", "cosmosqa", "commonsenseqa"}
 
 
 CONFIGS = {
@@ -211,4 +233,36 @@ CONFIGS = {
 
 @pytest.mark.parametrize(("name", "language"), CONFIGS)
 def test_configs(name: str, language: str) -> None:
-    assert task(name).sources[0].configs[language] == CONFIGS[name, language]
+    (source,) = task(name).sources
+    copy = next(copy for copy in copies(source) if not copy.downloads and not copy.obtain)
+    assert copy.configs[language] == CONFIGS[name, language]
+
+
+ORIGINALS = {
+    ("udpos", "zh"): "ud-treebanks-v2.5/*/zh_*-ud-test.conllu",
+    ("panx", "my"): "panx_dataset/my.tar.gz",
+    ("pawsx", "ko"): "x-final/ko/test_2k.tsv",
+    ("xnli", "sw"): "XNLI-1.0/xnli.test.tsv",
+    ("xquad", "th"): "xquad/xquad.th.json",
+    ("mlqa", "vi"): "MLQA_V1/test/test-context-vi-question-vi.json",
+    ("tydiqa", "ko"): "tydiqa/tydiqa-goldp-v1.1-dev.json",
+    ("tatoeba", "zh"): "LASER/data/tatoeba/v1/tatoeba.cmn-eng.cmn",
+    ("bucc", "ru"): "bucc2018/**/ru-en.training.*",
+}
+
+
+@pytest.mark.parametrize(("name", "language"), ORIGINALS)
+def test_places_of_original_files(name: str, language: str) -> None:
+    (source,) = task(name).sources
+    config = source.configs.get(language, source.configs.get(""))
+    pattern = source.patterns[0].format(config=config, split=source.splits["test"][0])
+    assert f"{source.hub}/{pattern}" == ORIGINALS[name, language]
+
+
+def test_numbers_of_a_language_cover_what_it_has() -> None:
+    """PAN-X, MLQA, TyDiQA: every split of every language; the sums of the published totals."""
+    assert len(counts("panx")) == 40 * 3
+    assert sum(number for key, number in counts("panx").items() if key.startswith("test/")) == 262_300
+    assert len(counts("mlqa")) == 7 * 2
+    assert sum(number for key, number in counts("mlqa").items() if key.startswith("dev/")) == 4199
+    assert len(counts("tydiqa")) == 9 * 3

@@ -33,7 +33,7 @@ def test_presets_speak_of_known_tasks_and_valid_settings(preset: str) -> None:
 
 
 def settings(preset: str, role: str, task: str) -> TrainSettings:
-    return resolve_training(suite(), preset, {}, role, task, {})
+    return resolve_training(suite(), preset, {}, role, (task,) if task else (), {})
 
 
 # task: epochs, batch, tokens; the authors' toolkit (jiant 2, guide to XTREME)

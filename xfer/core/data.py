@@ -124,8 +124,8 @@ def _read(task: TaskSpec, split: str, language: str, parts: list[Located]) -> It
     empty, found = True, False
     for part in parts:
         source = part.source
-        for file in part.files:
-            for row in read_rows(file, source, part.names):
+        for file, own in zip(part.files, part.splits, strict=True):
+            for row in read_rows(file, source, own, part.names):
                 empty = False
                 if source.belongs is None or source.belongs(row, language):
                     found = True

@@ -95,6 +95,8 @@ class TaskSpec(Record):
     """Label names in the order of their ids; empty: gathered from the training rows."""
     source: Source | tuple[Source, ...] | None = None
     """Several sources are joined, in order."""
+    made: Mapping[str, Source] = {}
+    """Training rows made from the English ones, by `via` ("mt": translations from files)."""
     rows: Callable[[str, str], Iterable[Row]] | None = None
     """`rows(split, language)`, where `source` cannot describe the files."""
     example: Callable[[Row, str], Example | None]
@@ -169,6 +171,8 @@ class TrainSettings(Record):
     """Tokens in one forward pass; a larger step is accumulated."""
     frozen_layers: int = Field(-1, ge=-1)
     """-1 trains everything, 0 freezes the embeddings, n also the first n layers."""
+    snapshots: int = Field(0, ge=0)
+    """Weights kept at so many evenly spaced steps, the last one included, for `average`."""
 
 
 class Sampling(Record):
@@ -193,6 +197,20 @@ class TaskUse(Record):
     """Share of the steps, with `sampling.kind=weights`."""
     cap: int | None = Field(None, ge=1)
     """At most so many examples a language."""
+    total: int | None = Field(None, ge=1)
+    """At most so many examples over all languages, as evenly as their sizes allow (after `cap`)."""
+    disjoint: bool = False
+    """Languages take rows in turn by position, so that no row is used in two translations."""
+    exponent: float | None = Field(None, ge=0, le=1)
+    """Languages are drawn in proportion to their sizes to this power, instead of their sizes."""
+    steps_ratio: float | None = Field(None, gt=0)
+    """Steps for each step of the uses without a ratio, which they come on top of; size does not matter then."""
+    counts_only: bool = False
+    """Nothing is trained on it: its steps only say how many the uses with a `steps_ratio` get."""
+    loss_weight: float = Field(1.0, gt=0)
+    """Factor on the loss, before the gradient is clipped."""
+    options: Mapping[str, Any] = {}
+    """Options of the format that the strategy fixes."""
 
 
 class Phase(Record):
@@ -200,19 +218,26 @@ class Phase(Record):
 
     name: Name
     does: Name = "train"
-    """"train" or "evaluate", or a kind that a plugin's `xfer_run_phase` answers."""
+    """"train", "evaluate", "average", "combine", "select", "translate", or a kind that a plugin's
+    `xfer_run_phase` answers."""
     role: Literal["intermediate", "target", "evaluation"] = "target"
     """Whose settings apply: `intermediate.<task>` or `target.<task>`."""
     uses: tuple[TaskUse, ...] = ()
     starts_from: tuple[str, ...] = ()
+    """Whose weights: one phase for `train` and `evaluate`, several for `average`, `combine` ("pretrained" may be
+    among them) and `select`."""
+    needs: tuple[str, ...] = ()
+    """Earlier phases that must be done but lend no weights (`translate`)."""
     heads: Literal["fresh", "keep"] = "fresh"
     sampling: Sampling = Sampling()
-    transform: Name | None = None
-    pooling: str = "last"
+    transform: Reference | None = None
+    """A `Transform` by name: changes every training example, drawn anew each epoch. `params` are its parameters."""
+    pooling: str = Field("last", pattern=r"last|attention|\d{1,3}")
+    """What the heads read: the last layer, a layer by number (0: embeddings), or attention over all layers."""
     overrides: Mapping[str, Any] = {}
     """Fields of `TrainSettings` that the strategy fixes."""
     params: Mapping[str, Any] = {}
-    """Parameters of kinds of phases that a plugin brings."""
+    """Parameters of the kind of phase, or of its transform."""
 
 
 class PlanContext(Record):
@@ -223,6 +248,8 @@ class PlanContext(Record):
     """The task that holds the target's English training set; None for retrieval."""
     tasks: Mapping[str, TaskSpec]
     suite: "Suite"
+    strategies: Mapping[str, "Strategy"] = {}
+    """What a strategy may wrap."""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -259,6 +286,8 @@ class Suite(Record):
     default_model: str
     text_task: Reference | None = None
     """The task with running text for continued masked LM."""
+    translated: Name = "mt"
+    """The `via` of translated rows, where a strategy is not told another."""
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]]
     default_preset: str
     options: Mapping[str, Mapping[str, Any]] = {}
@@ -338,6 +367,8 @@ class PlannedPhase(Record):
     phase: Phase
     parents: tuple[str, ...]
     """Ids of the phases it starts from; none: the pretrained model."""
+    needs: tuple[str, ...] = ()
+    """Ids of the phases that must be done besides."""
     seed: int | None
     """None where nothing random happens (evaluation)."""
     settings: Mapping[str, TrainSettings]
@@ -360,6 +391,8 @@ class Cell(Record):
     phase: str
     chain: tuple[str, ...]
     """Ids of all phases that lead to it, in order."""
+    sees: tuple[str, ...] = ()
+    """What training saw of the target's evaluation (`xfer.core.leaks`); nothing: zero-shot."""
 
 
 class Plan(Record):
@@ -404,6 +437,8 @@ class ResultRow(Record):
     seconds: float
     device: str
     dtype: str
+    sees: tuple[str, ...] = ()
+    """What training saw of the target's evaluation: languages, "text de", "de (mt)"; nothing: zero-shot."""
 
 
 PlanContext.model_rebuild()

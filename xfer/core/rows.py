@@ -31,15 +31,16 @@ class FileRow(dict[str, Any]):
         self.source: Source | None = None
 
 
-def read_rows(path: Path, source: Source, names: LabelNames) -> Iterator[FileRow]:
-    """Rows of one file of `source`, in order. `names` are the label names of its card, by column.
+def read_rows(path: Path, source: Source, split: str, names: LabelNames) -> Iterator[FileRow]:
+    """Rows of one file of `source`, in order. `split` is the data set's own name of it, `names` are the label
+    names of its card, by column.
 
     Raises `DataError` for a file that cannot be decoded or lacks one of the source's columns, and for a class
     label out of range.
     """
     known = dict(names)
     if source.reader is not None:
-        rows = _read_with(source.reader, path)
+        rows = _read_with(source.reader, path, split)
     elif path.suffix == ".parquet":
         rows = _read_parquet(path, known)
     elif path.suffix == ".jsonl":
@@ -110,9 +111,9 @@ def _named(value: Any, names: tuple[str, ...], column: str, where: str) -> Any:
     return names[value]
 
 
-def _read_with(reader: Callable[[Path], Iterable[Row]], path: Path) -> Iterator[FileRow]:
+def _read_with(reader: Callable[[Path, str], Iterable[Row]], path: Path, split: str) -> Iterator[FileRow]:
     try:
-        for number, row in enumerate(reader(path), 1):
+        for number, row in enumerate(reader(path, split), 1):
             yield FileRow(row, f"{path}, row {number}")
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from None

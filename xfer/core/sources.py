@@ -5,7 +5,7 @@ the card (the front matter of README.md) name the files of every config and spli
 file names are looked for. A snapshot of the hub is the same folder, so there is one reader.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,11 +30,15 @@ class _NotOnHubError(Exception):
 
 @dataclass(frozen=True)
 class Located:
-    """The files of one source for one split and language, in order, and the label names of its card."""
+    """The files of one source for one split and language, in order, and the label names of its card.
+
+    `splits` holds for every file the data set's own name of the split that it is read for.
+    """
 
     source: Source
     folder: Path
     files: tuple[Path, ...]
+    splits: tuple[str, ...]
     names: LabelNames
 
 
@@ -47,8 +51,21 @@ def locate(task: TaskSpec, split: str, language: str, data_root: Path | None) ->
     require_known(task, split, language)
     if data_root is not None and not data_root.is_dir():
         raise UserError("the data root is not a folder", str(data_root), "give the folder that holds <hub id>/")
-    parts = [source for source in task.sources if split in source.splits]
+    parts = [source for source in task.sources if any(split in copy.splits for copy in copies(source))]
     return [_locate(task, source, split, language, data_root) for source in parts]
+
+
+def copies(source: Source) -> Iterator[Source]:
+    """A source and what is looked for when it is not there, in order."""
+    candidate: Source | None = source
+    while candidate is not None:
+        yield candidate
+        candidate = candidate.otherwise
+
+
+def config_of(source: Source, split: str, language: str) -> str | None:
+    """The config that holds a split in a language; None if the source has it not."""
+    return source.configs.get(language, source.configs.get("")) if split in source.splits else None
 
 
 def require_known(task: TaskSpec, split: str, language: str) -> None:
@@ -56,7 +73,7 @@ def require_known(task: TaskSpec, split: str, language: str) -> None:
     known = {*task.languages, *task.train_languages}
     if language not in known:
         raise UnknownName(f"language of {task.name}", language, known)
-    splits = {name for source in task.sources for name in source.splits}
+    splits = {name for source in task.sources for copy in copies(source) for name in copy.splits}
     if task.sources and split not in splits:
         raise UnknownName(f"split of {task.name}", split, splits)
 
@@ -69,10 +86,11 @@ def absent(task: TaskSpec, split: str, language: str, where: str, fix: str) -> M
 
 def _locate(task: TaskSpec, source: Source, split: str, language: str, data_root: Path | None) -> Located:
     looked, remedies = [], []
-    candidate: Source | None = source
-    while candidate is not None:
-        config = candidate.configs.get(language, candidate.configs.get(""))
-        if config is not None and (data_root is not None or not candidate.obtain):
+    for candidate in copies(source):
+        config = config_of(candidate, split, language)
+        if config is None:
+            continue
+        if data_root is not None or not _local(candidate):
             try:
                 found, missed = _search(candidate, split, config, data_root)
             except _NotOnHubError as error:
@@ -80,9 +98,7 @@ def _locate(task: TaskSpec, source: Source, split: str, language: str, data_root
             if found is not None:
                 return found
             looked += missed
-        if config is not None:
-            remedies.append(candidate.obtain or _download(candidate, data_root))
-        candidate = candidate.otherwise
+        remedies.append(_remedy(candidate, task, data_root))
     where = f"looked for {', '.join(looked)}" if looked else "no data root was given"
     raise absent(task, split, language, where, "\n         or: ".join(dict.fromkeys(remedies)))
 
@@ -96,13 +112,23 @@ def _search(source: Source, split: str, config: str, data_root: Path | None) -> 
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
         return None, [f"{folder / missed[0]}{more}"]
     names = label_names(_features(_card(folder), config))
-    return Located(source, folder, tuple(file for part in files for file in part), names), []
+    own = tuple(name for name, part in zip(source.splits[split], files, strict=True) for _ in part)
+    return Located(source, folder, tuple(file for part in files for file in part), own, names), []
 
 
-def _download(source: Source, data_root: Path | None) -> str:
+def _local(source: Source) -> bool:
+    """Whether a source is looked for under the data root only."""
+    return bool(source.obtain or source.downloads)
+
+
+def _remedy(source: Source, task: TaskSpec, data_root: Path | None) -> str:
+    root = data_root or Path("DATA_ROOT")
+    if source.downloads:
+        return f"xfer data fetch --target {task.name} --data-root {root}"
+    if source.obtain:
+        return source.obtain
     revision = "" if source.revision == "main" else f" --revision {source.revision}"
-    folder = (data_root or Path("DATA_ROOT")) / source.hub
-    return f"hf download {source.hub} --repo-type dataset{revision} --local-dir {folder}"
+    return f"hf download {source.hub} --repo-type dataset{revision} --local-dir {root / source.hub}"
 
 
 def _open(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Path, list[tuple[str, ...]]]:
@@ -153,7 +179,8 @@ def _snapshot(hub: str, revision: str, patterns: tuple[str, ...]) -> Path:
 def _files(folder: Path, patterns: Sequence[str]) -> list[Path]:
     inside = (pattern for pattern in patterns if not pattern.startswith(("/", "hf:", "http")))
     found = {path for pattern in inside for path in folder.glob(pattern) if path.is_file()}
-    return sorted(found)
+    # By file name first: the order of XTREME's files, where a split lies in several folders.
+    return sorted(found, key=lambda path: (path.name, path))
 
 
 def _usual_patterns(config: str, split: str) -> tuple[str, ...]:

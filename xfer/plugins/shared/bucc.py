@@ -10,7 +10,7 @@ COLUMNS = ("source_sentence", "target_sentence", "source_lang", "target_lang")
 """As in the hub's copy, where the columns called "lang" hold the identifiers."""
 
 
-def read_bucc(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_bucc(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
     """Gold pairs, then the sentences of either side that have no partner, from `path` and its two texts.
 
     Only the file of gold pairs gives rows. Raises `DataError` for a line without a tab and for a gold pair

@@ -11,7 +11,7 @@ from xfer.api import DataError, Source
 _LEAF = re.compile(r"<L (\S+) \S+ \S+ (\S+) \S+>")
 
 
-def read_auto(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_auto(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
     """Words and lexical categories of the derivations in an AUTO file, one a line after its "ID=" line.
 
     A leaf is "(<L category tag tag word category-with-indices>)". Raises `DataError` for a line without leaves.
@@ -28,7 +28,7 @@ def read_auto(path: Path) -> Iterator[Mapping[str, Any]]:
             yield {"tokens": [word for _, word in leaves], "tags": [category for category, _ in leaves]}
 
 
-def read_two_columns(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_two_columns(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
     """Lines of "words<TAB>tags", both parted by spaces; tags are names, or ids of `tags_to_id.json` beside."""
     table = path.parent / "tags_to_id.json"
     ids = json.loads(table.read_text(encoding="utf-8")) if table.is_file() else {}

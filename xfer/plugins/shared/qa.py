@@ -67,3 +67,10 @@ def score_squad_v2_one(prediction: str, example: Any, language: str) -> float:
     """Mean of exact match and F1 of one answer; "" says that there is none."""
     (golds,) = gold_texts([example])
     return qa_mean(squad_v2_f1(prediction, golds), squad_v2_exact_match(prediction, golds))
+
+
+def question_row(id: str, context: str, question: str, *answers: str) -> dict[str, Any]:
+    """A row in SQuAD's columns, for fixtures; every answer is where it first occurs."""
+    starts = [context.index(answer) for answer in answers]
+    columns = {"id": id, "title": "", "context": context, "question": question}
+    return columns | {"answers": {"text": list(answers), "answer_start": starts}}

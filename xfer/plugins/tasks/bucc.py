@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import PairExample, Source, TaskSpec, hookimpl
-from xfer.plugins.shared.bucc import COLUMNS, read_bucc
+from xfer.plugins.shared import releases
+from xfer.plugins.shared.bucc import COLUMNS
 from xfer.plugins.shared.retrieval import score_mined, tune_threshold
 
 CODES = ("de", "fr", "ru", "zh")
@@ -25,22 +26,15 @@ TASK = TaskSpec(
     licence="by source text: Wikipedia (CC BY-SA) and News Commentary",
     format="retrieval",
     languages=CODES,
-    source=Source(
-        hub="bucc2018",
-        configs={code: code for code in CODES},
-        splits={"dev": ("sample",), "test": ("training",)},
-        patterns=("**/{config}-en.{split}.*",),
-        columns=COLUMNS,
-        reader=read_bucc,
-        obtain="unpack the archives of https://comparable.limsi.fr/bucc2018/ into DATA_ROOT/bucc2018",
-        otherwise=Source(
+    source=releases.bucc(
+        Source(
             hub="google/xtreme",
             configs={code: f"bucc18.{code}" for code in CODES},
             splits={"dev": ("validation",), "test": ("test",)},
             columns=COLUMNS,
             counts=GOLD,
             note="gold pairs without distractors; far easier than the published task",
-        ),
+        )
     ),
     example=example,
     score=score_mined,

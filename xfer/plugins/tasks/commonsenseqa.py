@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import ChoiceExample, DataError, Source, TaskSpec, hookimpl
+from xfer.plugins.shared import releases
 from xfer.plugins.shared.labels import right_or_wrong, score_accuracy
 
 LETTERS = ["A", "B", "C", "D", "E"]
@@ -26,12 +27,14 @@ TASK = TaskSpec(
     format="multiple-choice",
     languages=("en",),
     train_languages=("en",),
-    source=Source(
-        hub="tau/commonsense_qa",
-        configs={"en": "default"},
-        splits={"train": ("train",), "dev": ("validation",)},
-        columns=("id", "question", "choices", "answerKey"),
-        counts={"train/en": 9741, "dev/en": 1221},
+    source=releases.commonsenseqa(
+        Source(
+            hub="tau/commonsense_qa",
+            configs={"en": "default"},
+            splits={"train": ("train",), "dev": ("validation",)},
+            columns=("id", "question", "choices", "answerKey"),
+            counts={"train/en": 9741, "dev/en": 1221},
+        )
     ),
     example=example,
     score=score_accuracy,

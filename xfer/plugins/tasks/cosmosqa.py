@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import ChoiceExample, Source, TaskSpec, hookimpl
+from xfer.plugins.shared import releases
 from xfer.plugins.shared.labels import choice_number, right_or_wrong, score_accuracy, text_of
 
 ANSWERS = ("answer0", "answer1", "answer2", "answer3")
@@ -37,7 +38,7 @@ TASK = TaskSpec(
     format="multiple-choice",
     languages=("en",),
     train_languages=("en",),
-    source=source("main", otherwise=source("refs/convert/parquet")),
+    source=releases.cosmosqa(source("main", otherwise=source("refs/convert/parquet"))),
     example=example,
     score=score_accuracy,
     main_score="accuracy",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import ChoiceExample, Source, TaskSpec, hookimpl
+from xfer.plugins.shared import releases
 from xfer.plugins.shared.labels import choice_number, right_or_wrong, score_accuracy, text_of
 
 
@@ -21,12 +22,14 @@ TASK = TaskSpec(
     format="multiple-choice",
     languages=("en",),
     train_languages=("en",),
-    source=Source(
-        hub="Rowan/hellaswag",
-        configs={"en": "default"},
-        splits={"train": ("train",), "dev": ("validation",)},
-        columns=("ctx_a", "ctx_b", "endings", "label"),
-        counts={"train/en": 39905, "dev/en": 10042},
+    source=releases.hellaswag(
+        Source(
+            hub="Rowan/hellaswag",
+            configs={"en": "default"},
+            splits={"train": ("train",), "dev": ("validation",)},
+            columns=("ctx_a", "ctx_b", "endings", "label"),
+            counts={"train/en": 39905, "dev/en": 10042},
+        )
     ),
     example=example,
     score=score_accuracy,

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from xfer.api import Source, TaskSpec, hookimpl, mlqa_exact_match, mlqa_f1, mlqa_scores, qa_mean
-from xfer.plugins.shared.qa import COLUMNS, gold_texts, squad_example, with_mean
+from xfer.plugins.shared import published, releases
+from xfer.plugins.shared.qa import COLUMNS, gold_texts, question_row, squad_example, with_mean
 
-TEST = {"ar": 5335, "de": 4517, "en": 11590, "es": 5253, "hi": 4918, "vi": 5495, "zh": 5137}
+CODES = ("ar", "de", "en", "es", "hi", "vi", "zh")
 CONTEXT = "The ferry to Lund sails twice a day and takes forty minutes."
 
 
@@ -27,13 +28,15 @@ TASK = TaskSpec(
     citation="Lewis et al. 2020, MLQA: Evaluating Cross-lingual Extractive Question Answering",
     licence="CC BY-SA 3.0",
     format="span",
-    languages=tuple(TEST),
-    source=Source(
-        hub="google/xtreme",
-        configs={code: f"MLQA.{code}.{code}" for code in TEST},
-        splits={"dev": ("validation",), "test": ("test",)},
-        columns=COLUMNS,
-        counts={f"test/{code}": number for code, number in TEST.items()},
+    languages=CODES,
+    source=releases.mlqa(
+        Source(
+            hub="google/xtreme",
+            configs={code: f"MLQA.{code}.{code}" for code in CODES},
+            splits={"dev": ("validation",), "test": ("test",)},
+            columns=COLUMNS,
+            counts=published.MLQA,
+        )
     ),
     example=squad_example,
     score=score,
@@ -42,20 +45,8 @@ TASK = TaskSpec(
     training_task="squad-v1",
     traps=("Context and question in the same language, as XTREME has it; MLQA also mixes them.",),
     fixture=(
-        {
-            "id": "ferry-1",
-            "title": "",
-            "context": CONTEXT,
-            "question": "How long does the crossing take?",
-            "answers": {"answer_start": [CONTEXT.index("forty")], "text": ["forty minutes"]},
-        },
-        {
-            "id": "ferry-2",
-            "title": "",
-            "context": CONTEXT,
-            "question": "Where does the ferry go?",
-            "answers": {"answer_start": [CONTEXT.index("Lund")], "text": ["Lund"]},
-        },
+        question_row("ferry-1", CONTEXT, "How long does the crossing take?", "forty minutes"),
+        question_row("ferry-2", CONTEXT, "Where does the ferry go?", "Lund"),
     ),
 )
 

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, chunk_f1, hookimpl
+from xfer.plugins.shared import published, releases
 from xfer.plugins.shared.tags import gold_tags, share_of_right_tags, tagged_example
 
 CODES = tuple(LANGUAGES)
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
-LARGE = ("ar", "bg", "de", "en", "fa", "he", "hu")
-COUNTS = {f"{split}/{code}": 10000 for split in ("dev", "test") for code in LARGE}
-COUNTS |= {f"train/{code}": 20000 for code in LARGE}
-COUNTS |= {f"{split}/{code}": 100 for split in ("train", "dev", "test") for code in ("jv", "my", "yo")}
 
 
 def example(row: Mapping[str, Any], language: str) -> TaggedExample:
@@ -33,12 +30,14 @@ TASK = TaskSpec(
     languages=CODES,
     train_languages=CODES,
     labels=TAGS,
-    source=Source(
-        hub="google/xtreme",
-        configs={code: f"PAN-X.{code}" for code in CODES},
-        splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
-        columns=("tokens", "ner_tags"),
-        counts=COUNTS,
+    source=releases.wikiann(
+        Source(
+            hub="google/xtreme",
+            configs={code: f"PAN-X.{code}" for code in CODES},
+            splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
+            columns=("tokens", "ner_tags"),
+            counts=published.PANX,
+        )
     ),
     example=example,
     score=score,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import Source, TaskSpec, TextExample, hookimpl
+from xfer.plugins.shared import releases
 from xfer.plugins.shared.labels import pair_example, right_or_wrong, score_accuracy
 
 CODES = ("de", "en", "es", "fr", "ja", "ko", "zh")
@@ -11,6 +12,23 @@ LABELS = ("0", "1")
 COLUMNS = ("sentence1", "sentence2", "label")
 COUNTS = {f"{split}/{code}": 2000 for split in ("dev", "test") for code in CODES} | {"train/en": 49401}
 SPLITS = {"train": ("train",), "dev": ("validation",), "test": ("test",)}
+LOSSY = Source(
+    hub="google/xtreme",
+    configs={code: f"PAWS-X.{code}" for code in CODES},
+    splits=SPLITS,
+    columns=COLUMNS,
+    counts=COUNTS,
+    note="this copy lost rows to quotation marks",
+)
+HUB = Source(
+    hub="google-research-datasets/paws-x",
+    configs={code: code for code in CODES},
+    splits=SPLITS,
+    columns=COLUMNS,
+    counts=COUNTS,
+    quoting=False,
+    otherwise=LOSSY,
+)
 
 
 def example(row: Mapping[str, Any], language: str) -> TextExample:
@@ -27,22 +45,7 @@ TASK = TaskSpec(
     languages=CODES,
     train_languages=("en",),
     labels=LABELS,
-    source=Source(
-        hub="google-research-datasets/paws-x",
-        configs={code: code for code in CODES},
-        splits=SPLITS,
-        columns=COLUMNS,
-        counts=COUNTS,
-        quoting=False,
-        otherwise=Source(
-            hub="google/xtreme",
-            configs={code: f"PAWS-X.{code}" for code in CODES},
-            splits=SPLITS,
-            columns=COLUMNS,
-            counts=COUNTS,
-            note="this copy lost rows to quotation marks",
-        ),
-    ),
+    source=releases.pawsx(HUB),
     example=example,
     score=score_accuracy,
     main_score="accuracy",

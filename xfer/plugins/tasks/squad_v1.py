@@ -1,7 +1,8 @@
 """SQuAD v1.1: extractive question answering in English; the training set of XQuAD and MLQA."""
 
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared.qa import COLUMNS, score_squad, score_squad_one, squad_example
+from xfer.plugins.shared import releases
+from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
 
 CONTEXT = "The lighthouse on Gull Rock was lit in 1884 and is kept by volunteers."
 
@@ -13,12 +14,17 @@ TASK = TaskSpec(
     format="span",
     languages=("en",),
     train_languages=("en",),
-    source=Source(
-        hub="rajpurkar/squad",
-        configs={"en": "plain_text"},
-        splits={"train": ("train",), "dev": ("validation",)},
-        columns=COLUMNS,
-        counts={"train/en": 87599, "dev/en": 10570},
+    source=releases.squad(
+        Source(
+            hub="rajpurkar/squad",
+            configs={"en": "plain_text"},
+            splits={"train": ("train",), "dev": ("validation",)},
+            columns=COLUMNS,
+            counts={"train/en": 87599, "dev/en": 10570},
+        ),
+        "1.1",
+        train="3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955",
+        dev="95aa6a52d5d6a735563366753ca50492a658031da74f301ac5238b03966972c9",
     ),
     example=squad_example,
     score=score_squad,
@@ -27,20 +33,8 @@ TASK = TaskSpec(
     eval_split="dev",
     traps=("Training set of XQuAD and MLQA: as intermediate task before them the same rows are seen twice.",),
     fixture=(
-        {
-            "id": "light-1",
-            "title": "Gull Rock",
-            "context": CONTEXT,
-            "question": "When was the lighthouse lit?",
-            "answers": {"text": ["1884", "in 1884"], "answer_start": [39, 36]},
-        },
-        {
-            "id": "light-2",
-            "title": "Gull Rock",
-            "context": CONTEXT,
-            "question": "Who keeps the lighthouse?",
-            "answers": {"text": ["volunteers"], "answer_start": [59]},
-        },
+        question_row("light-1", CONTEXT, "When was the lighthouse lit?", "1884", "in 1884"),
+        question_row("light-2", CONTEXT, "Who keeps the lighthouse?", "volunteers"),
     ),
 )
 

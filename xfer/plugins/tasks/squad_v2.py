@@ -1,7 +1,8 @@
 """SQuAD v2.0: extractive question answering with questions that have no answer."""
 
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared.qa import COLUMNS, score_squad_v2, score_squad_v2_one, squad_v2_example
+from xfer.plugins.shared import releases
+from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad_v2, score_squad_v2_one, squad_v2_example
 
 CONTEXT = "The observatory on Mount Ade opened in 1911; its telescope came from Jena."
 
@@ -13,12 +14,15 @@ TASK = TaskSpec(
     format="span",
     languages=("en",),
     train_languages=("en",),
-    source=Source(
-        hub="rajpurkar/squad_v2",
-        configs={"en": "squad_v2"},
-        splits={"train": ("train",), "dev": ("validation",)},
-        columns=COLUMNS,
-        counts={"train/en": 130319, "dev/en": 11873},
+    source=releases.squad(
+        Source(
+            hub="rajpurkar/squad_v2",
+            configs={"en": "squad_v2"},
+            splits={"train": ("train",), "dev": ("validation",)},
+            columns=COLUMNS,
+            counts={"train/en": 130319, "dev/en": 11873},
+        ),
+        "2.0",
     ),
     example=squad_v2_example,
     score=score_squad_v2,
@@ -31,20 +35,8 @@ TASK = TaskSpec(
         "Holds the questions of SQuAD v1.1, the training set of XQuAD and MLQA.",
     ),
     fixture=(
-        {
-            "id": "ade-1",
-            "title": "Ade",
-            "context": CONTEXT,
-            "question": "Where did the telescope come from?",
-            "answers": {"text": ["Jena"], "answer_start": [CONTEXT.index("Jena")]},
-        },
-        {
-            "id": "ade-2",
-            "title": "Ade",
-            "context": CONTEXT,
-            "question": "Who paid for the telescope?",
-            "answers": {"text": [], "answer_start": []},
-        },
+        question_row("ade-1", CONTEXT, "Where did the telescope come from?", "Jena"),
+        question_row("ade-2", CONTEXT, "Who paid for the telescope?"),
     ),
 )
 

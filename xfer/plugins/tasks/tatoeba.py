@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import LANGUAGES, DataError, PairExample, Source, TaskSpec, hookimpl
+from xfer.plugins.shared import releases
 from xfer.plugins.shared.retrieval import found_or_not, score_found
 
 _CODES = (
@@ -28,12 +29,14 @@ TASK = TaskSpec(
     licence="CC BY 2.0 FR",
     format="retrieval",
     languages=CODES,
-    source=Source(
-        hub="google/xtreme",
-        configs={code: f"tatoeba.{LANGUAGES[code].iso3}" for code in CODES},
-        splits={"test": ("validation",)},
-        columns=("source_sentence", "target_sentence"),
-        counts={f"test/{code}": SMALL.get(code, 1000) for code in CODES},
+    source=releases.tatoeba(
+        Source(
+            hub="google/xtreme",
+            configs={code: f"tatoeba.{LANGUAGES[code].iso3}" for code in CODES},
+            splits={"test": ("validation",)},
+            columns=("source_sentence", "target_sentence"),
+            counts={f"test/{code}": SMALL.get(code, 1000) for code in CODES},
+        )
     ),
     example=example,
     score=score_found,

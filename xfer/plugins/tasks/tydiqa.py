@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import LANGUAGES, Source, TaskSpec, hookimpl
-from xfer.plugins.shared.qa import COLUMNS, score_squad, score_squad_one, squad_example
+from xfer.plugins.shared import published, releases
+from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
 
 CODES = ("ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te")
-TRAINING = dict(zip(CODES, (14805, 2390, 3696, 6855, 5702, 1625, 6490, 2755, 5563), strict=True))
-TEST = dict(zip(CODES, (921, 113, 440, 782, 565, 276, 812, 499, 669), strict=True))
 CONTEXT = "The Tarn valley has nine mills; the oldest was rebuilt in 1702."
 
 
@@ -25,14 +24,16 @@ TASK = TaskSpec(
     format="span",
     languages=CODES,
     train_languages=CODES,
-    source=Source(
-        hub="google/xtreme",
-        configs={"": "tydiqa"},
-        splits={"train": ("train",), "dev": ("validation",), "test": ("validation",)},
-        columns=COLUMNS,
-        belongs=belongs,
-        counts={f"train/{code}": number for code, number in TRAINING.items()}
-        | {f"{split}/{code}": number for split in ("dev", "test") for code, number in TEST.items()},
+    source=releases.tydiqa(
+        Source(
+            hub="google/xtreme",
+            configs={"": "tydiqa"},
+            splits={"train": ("train",), "dev": ("validation",), "test": ("validation",)},
+            columns=COLUMNS,
+            belongs=belongs,
+            counts=published.TYDIQA,
+        ),
+        CODES,
     ),
     example=squad_example,
     score=score_squad,
@@ -44,20 +45,8 @@ TASK = TaskSpec(
         "The hub's copy strips contexts and keeps offsets: they are realigned, in Arabic dev 413 of 921.",
     ),
     fixture=(
-        {
-            "id": "english-1-0",
-            "title": "Tarn",
-            "context": CONTEXT,
-            "question": "How many mills are in the valley?",
-            "answers": {"answer_start": [CONTEXT.index("nine")], "text": ["nine"]},
-        },
-        {
-            "id": "english-1-1",
-            "title": "Tarn",
-            "context": CONTEXT,
-            "question": "When was the oldest mill rebuilt?",
-            "answers": {"answer_start": [CONTEXT.index("1702")], "text": ["1702"]},
-        },
+        question_row("english-1-0", CONTEXT, "How many mills are in the valley?", "nine"),
+        question_row("english-1-1", CONTEXT, "When was the oldest mill rebuilt?", "1702"),
     ),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import Source, TaskSpec, TextExample, hookimpl
+from xfer.plugins.shared import releases
 from xfer.plugins.shared.labels import NLI, pair_example, right_or_wrong, score_accuracy
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
@@ -29,13 +30,15 @@ TASK = TaskSpec(
     format="classification",
     languages=LANGUAGES,
     labels=NLI,
-    source=Source(
-        hub="google/xtreme",
-        configs={"": "XNLI"},
-        splits={"dev": ("validation",), "test": ("test",)},
-        columns=COLUMNS,
-        belongs=belongs,
-        counts={f"dev/{code}": 2490 for code in LANGUAGES} | {f"test/{code}": 5010 for code in LANGUAGES},
+    source=releases.xnli(
+        Source(
+            hub="google/xtreme",
+            configs={"": "XNLI"},
+            splits={"dev": ("validation",), "test": ("test",)},
+            columns=COLUMNS,
+            belongs=belongs,
+            counts={f"dev/{code}": 2490 for code in LANGUAGES} | {f"test/{code}": 5010 for code in LANGUAGES},
+        )
     ),
     example=example,
     score=score_accuracy,

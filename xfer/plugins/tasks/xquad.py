@@ -1,7 +1,8 @@
 """XQuAD: extractive question answering in 11 languages; training set: SQuAD v1.1."""
 
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared.qa import COLUMNS, score_squad, score_squad_one, squad_example
+from xfer.plugins.shared import releases
+from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 CONTEXT = "Die Brücke wurde 1931 von zwei Firmen gebaut und misst 240 Meter."
@@ -26,7 +27,7 @@ TASK = TaskSpec(
     licence="CC BY-SA 4.0",
     format="span",
     languages=LANGUAGES,
-    source=source("google/xquad", "xquad", otherwise=source("google/xtreme", "XQuAD")),
+    source=releases.xquad(source("google/xquad", "xquad", otherwise=source("google/xtreme", "XQuAD"))),
     example=squad_example,
     score=score_squad,
     main_score="mean_f1_em",
@@ -38,18 +39,8 @@ TASK = TaskSpec(
         "English normalisation in every language, so partial matches in zh and th mostly score 0.",
     ),
     fixture=(
-        {
-            "id": "bridge-1",
-            "context": CONTEXT,
-            "question": "Wann wurde die Brücke gebaut?",
-            "answers": {"text": ["1931"], "answer_start": [CONTEXT.index("1931")]},
-        },
-        {
-            "id": "bridge-2",
-            "context": CONTEXT,
-            "question": "Wie lang ist die Brücke?",
-            "answers": {"text": ["240 Meter"], "answer_start": [CONTEXT.index("240 Meter")]},
-        },
+        question_row("bridge-1", CONTEXT, "Wann wurde die Brücke gebaut?", "1931"),
+        question_row("bridge-2", CONTEXT, "Wie lang ist die Brücke?", "240 Meter"),
     ),
 )
 
