@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn  # noqa: TID253
 
 from xfer.core import files
 from xfer.core.batching import concatenate
@@ -20,8 +21,9 @@ from xfer.core.metrics.aggregate import standard_error
 from xfer.core.predict import predict
 from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
 from xfer.core.run import Run
+from xfer.core.shown import shown
 from xfer.core.streams import numpy_stream
-from xfer.core.train_phase import load_encoder, load_head, stored_heads
+from xfer.core.weights import Pooling, load_encoder, load_head, origin, stored_heads
 
 HEURISTIC_EXAMPLES = 2000
 """Training examples that a heuristic baseline looks at."""
@@ -58,20 +60,24 @@ def _evaluate_use(
     task: TaskSpec = run.toolkit.tasks.get(use.task)
     examples = {code: load_examples(run, task, use.split, code, use.via) for code in use.languages}
     code, head_task = _code(planned, run, task)
-    encoder = load_encoder(planned, run)
-    head = load_head(planned, run, head_task, encoder) if code.trainable else None
-    encoder.to(run.device.torch_device)
-    if head is not None:
-        head.to(run.device.torch_device)
+    masked_lm = task.format == "masked-lm"
+    encoder = load_encoder(planned, run, with_lm_head=masked_lm)
+    layer = _layer(code, encoder)
+    head: nn.Module | None = encoder.lm_head
+    pooling: Pooling = layer
+    if code.trainable and not masked_lm:
+        head, pooling = load_head(origin(planned, run), head_task, encoder)
+    for module in (encoder, head, pooling):
+        if isinstance(module, nn.Module):
+            module.to(run.device.torch_device)
     if run.settings.engine.padding == "max":
         encoder.pad_to = code.options.max_length
-    layer = _layer(code, encoder)
     info |= {"stream": encoder.stream, "layer": layer}
-    values = _values(planned, run, code, encoder, head, examples, layer)
+    values = _values(planned, run, code, encoder, head, examples, pooling)
     tuned: dict[str, Any] = {}
     if task.tune is not None:
         dev = {name: load_examples(run, task, task.dev_split, name, use.via) for name in use.languages}
-        dev_values = _values(planned, run, code, encoder, head, dev, layer)
+        dev_values = _values(planned, run, code, encoder, head, dev, pooling)
         tuned = {name: task.tune(dev_values[name], dev[name], name) for name in use.languages}
     training = _heuristic_examples(run, task)
     lines = []
@@ -83,7 +89,7 @@ def _evaluate_use(
 
 def _code(planned: PlannedPhase, run: Run, task: TaskSpec) -> tuple[FormatCode, FormatCode]:
     """The target's format code, and the one under whose name its head was trained (XNLI: mnli)."""
-    heads = stored_heads(planned, run)
+    heads = stored_heads(origin(planned, run))
     name = task.name if task.name in heads else (task.training_task or task.name)
     labels = tuple(heads.get(name, {}).get("labels", task.labels))
     code = format_code(run, task, labels, planned.options[task.name])
@@ -107,7 +113,7 @@ def _values(
     encoder: Encoder,
     head: Any,
     examples: Mapping[str, Sequence[Any]],
-    layer: int | None,
+    pooling: Pooling,
 ) -> dict[str, list[Any]]:
     """Prediction values by language; all languages run as one stream."""
     length = code.options.max_length
@@ -121,7 +127,7 @@ def _values(
         tokeniser(run),
         run.device,
         run.settings.engine.evaluation_tokens,
-        layer,
+        pooling,
         lambda done, total: run.reporter.evaluated(planned, done, total),
     )
     values = {}
@@ -242,13 +248,16 @@ def _standard_error(points: Sequence[float | None], score: float) -> float | Non
 def _write_predictions(
     folder: Path, task: TaskSpec, language: str, examples: Sequence[Any], values: Sequence[Any]
 ) -> None:
-    """predictions/<task>.<language>.parquet: id, prediction (JSON) and, where the task has it, points."""
+    """predictions/<task>.<language>.parquet: id, prediction (JSON), text and gold (both cut), points where known."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    texts = [shown(example) for example in examples]
     table: dict[str, list[Any]] = {
         "id": [example.id for example in examples],
         "prediction": [files.json_line(value).rstrip("\n") for value in values],
+        "text": [text for text, _ in texts],
+        "gold": [gold for _, gold in texts],
     }
     points = _points(task, values, examples, language)
     if points is not None:
