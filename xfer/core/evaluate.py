@@ -248,7 +248,7 @@ def _standard_error(points: Sequence[float | None], score: float) -> float | Non
 def _write_predictions(
     folder: Path, task: TaskSpec, language: str, examples: Sequence[Any], values: Sequence[Any]
 ) -> None:
-    """predictions/<task>.<language>.parquet: id, prediction (JSON), text and gold (both cut), points where known."""
+    """predictions/<task>.<language>.parquet: id, prediction (JSON), text and gold (cut), points if known."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
