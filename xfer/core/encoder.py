@@ -71,6 +71,7 @@ class Encoder(nn.Module):
         self.stream = False
         self._exits = True
         self._try_paths(attention)
+        self.train(base.training)  # or this module would count as training while the model in it does not
 
     # ------------------------------------------------------------ making
 
