@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from xfer import commands
-from xfer.core.records import PlannedPhase
+from xfer.core.records import PlannedPhase, ResultRow
 
 TOY = Path(__file__).parent / "toy.py"
 Make = Callable[..., commands.Prepared]
@@ -66,3 +66,11 @@ def calm_encoder(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Callabl
 def training(prepared: commands.Prepared, name: str = "target") -> PlannedPhase:
     """The first training phase of that name."""
     return next(planned for planned in prepared.plan.phases if planned.phase.name == name)
+
+
+QUICK = {"train.max_steps": 2}
+
+
+def rows(result: commands.RunResult) -> list[ResultRow]:
+    """Result rows without what may differ between two runs of the same work."""
+    return [row.model_copy(update={"seconds": 0.0, "run": ""}) for row in result.results]

@@ -105,6 +105,10 @@ def _score_pairs(values: Sequence[Any], examples: Sequence[Any], language: str) 
     return {"accuracy": accuracy([value for value, _ in asked], [id for _, id in asked])}
 
 
+def _point(value: Any, example: PairExample, language: str) -> float:
+    return 100.0 * (value == example.id)
+
+
 def _score_text(values: Sequence[Any], examples: Sequence[Any], language: str) -> Mapping[str, float]:
     return {"loss": float(sum(value[0] for value in values) / max(1, sum(value[1] for value in values)))}
 
@@ -146,7 +150,8 @@ TASKS = (
     _task("toy-span-too", "span", _span_row, _span, _score_spans, main_score="f1", training_task="toy-span",
           train_languages=(), options={"max_answer": 3}),
     _task("toy-tag", "tagging", _tag_row, _tagged, _score_tags, labels=("ANIMAL", "OTHER")),
-    _task("toy-pairs", "retrieval", _pair_row, _pair, _score_pairs, languages=("de",), train_languages=()),
+    _task("toy-pairs", "retrieval", _pair_row, _pair, _score_pairs, languages=("de",), train_languages=(),
+          score_one=_point),
     _task("toy-text", "masked-lm", _class_row, _line, _score_text, main_score="loss"),
 )  # fmt: skip
 SUITE = Suite(
