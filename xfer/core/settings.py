@@ -139,7 +139,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError("no such configuration file", where=str(path)) from None
     except UnicodeDecodeError as error:
         raise UserError(f"configuration file is not UTF-8: {error}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"configuration file is not TOML: {error}", where=str(path)) from None
     except OSError as error:
         raise UserError(f"configuration file cannot be read: {error.strerror}", where=str(path)) from None
