@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import __version__, bootstrap, listings
+from xfer import __version__, bootstrap, data_commands, listings
 from xfer.core.errors import ExitStatus, UserError, XferError
 from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
@@ -193,6 +193,7 @@ def pretrain(
 
 
 listings.add(app)
+data_commands.add(app)
 
 
 def _finish(result: Any, json_: bool) -> None:

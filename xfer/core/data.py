@@ -96,7 +96,8 @@ def load_examples(
     if not examples:
         told = "; ".join(f"{reason}: {number}" for reason, number in dropped.items())
         raise DataError(f"none of the {count} rows can be used", place, told or "the source holds no rows")
-    problems = _problems(place, f"{split}/{language}", used.values(), count, realigned, lost)
+    expected = expected_rows(used.values(), split, language)
+    problems = _problems(place, used.values(), expected, count, realigned, lost)
     if isinstance(examples[0], PairExample):
         return Loaded(examples, dict(dropped), problems, count, realigned, limit)
     return Loaded(_cut(examples, limit, len(task.sources) > 1), dict(dropped), problems, count, realigned)
@@ -115,8 +116,15 @@ def fingerprint(task: TaskSpec, split: str, languages: Iterable[str], data_root:
         parts = locate(task, split, language, data_root)
         if any(part.source.belongs for part in parts):
             next(_read(task, split, language, parts))
-        contents.append([language, [_digests(part) for part in parts]])
+        contents.append([language, [digests(part) for part in parts]])
     return hashlib.sha256(json.dumps([split, contents]).encode()).hexdigest()
+
+
+def expected_rows(sources: Iterable[Source], split: str, language: str) -> int | None:
+    """The published number of rows of all sources together; None where one of them has none, or there are none."""
+    numbers = [source.counts.get(f"{split}/{language}") for source in sources]
+    known = [number for number in numbers if number is not None]
+    return sum(known) if numbers and len(known) == len(numbers) else None
 
 
 def _read(task: TaskSpec, split: str, language: str, parts: list[Located]) -> Iterator[Row]:
@@ -161,12 +169,10 @@ def _cut(examples: list[Example], limit: int | None, joined: bool) -> list[Examp
 
 
 def _problems(
-    place: str, key: str, sources: Iterable[Source], rows: int, realigned: int, lost: int
+    place: str, sources: Iterable[Source], expected: int | None, rows: int, realigned: int, lost: int
 ) -> list[Problem]:
     messages = [f"from {source.hub}: {source.note}" for source in sources if source.note]
-    published = [source.counts.get(key) for source in sources]
-    expected = sum(filter(None, published))
-    if published and None not in published and expected != rows:
+    if expected not in (None, rows):
         messages.append(f"{rows:,} rows where the published number is {expected:,}")
     if realigned:
         messages.append(f"{realigned:,} answer offsets were misplaced and have been realigned ({rows:,} rows)")
@@ -175,7 +181,8 @@ def _problems(
     return [Problem(stage="data", message=f"{place}: {message}", where=place) for message in messages]
 
 
-def _digests(part: Located) -> list[list[str]]:
+def digests(part: Located) -> list[list[str]]:
+    """Data set, path in its folder and SHA-256 of every file of a part."""
     found = []
     for file in part.files:
         state = file.stat()

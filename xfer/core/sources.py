@@ -5,6 +5,7 @@ the card (the front matter of README.md) name the files of every config and spli
 file names are looked for. A snapshot of the hub is the same folder, so there is one reader.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,7 @@ class MissingData(DataError):
         self.task, self.split, self.language = task, split, language
 
 
-class _NotOnHubError(Exception):
+class NotOnHub(Exception):
     """The hub, or its cache when offline, does not have the data set."""
 
 
@@ -90,24 +91,25 @@ def _locate(task: TaskSpec, source: Source, split: str, language: str, data_root
         config = config_of(candidate, split, language)
         if config is None:
             continue
-        if data_root is not None or not _local(candidate):
+        if data_root is not None or not is_local(candidate):
             try:
-                found, missed = _search(candidate, split, config, data_root)
-            except _NotOnHubError as error:
+                found, missed = search(candidate, split, config, data_root)
+            except NotOnHub as error:
                 found, missed = None, [str(error)]
             if found is not None:
                 return found
             looked += missed
-        remedies.append(_remedy(candidate, task, data_root))
+        remedies.append(remedy(candidate, task, data_root))
     where = f"looked for {', '.join(looked)}" if looked else "no data root was given"
     raise absent(task, split, language, where, "\n         or: ".join(dict.fromkeys(remedies)))
 
 
-def _search(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Located | None, list[str]]:
+def search(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Located | None, list[str]]:
     """What is there if all of the split's parts are, and what was looked for in vain."""
-    folder, sought = _open(source, split, config, data_root)
+    folder, sought = _opened(source, split, config, data_root)
     files = [_files(folder, patterns) for patterns in sought]
     missed = [patterns[0] for patterns, found in zip(sought, files, strict=True) if not found]
+    missed += [name for found in files for name in _absent_shards(found)]
     if missed:
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
         return None, [f"{folder / missed[0]}{more}"]
@@ -116,12 +118,13 @@ def _search(source: Source, split: str, config: str, data_root: Path | None) -> 
     return Located(source, folder, tuple(file for part in files for file in part), own, names), []
 
 
-def _local(source: Source) -> bool:
+def is_local(source: Source) -> bool:
     """Whether a source is looked for under the data root only."""
     return bool(source.obtain or source.downloads)
 
 
-def _remedy(source: Source, task: TaskSpec, data_root: Path | None) -> str:
+def remedy(source: Source, task: TaskSpec, data_root: Path | None) -> str:
+    """How to come by the files of a source."""
     root = data_root or Path("DATA_ROOT")
     if source.downloads:
         return f"xfer data fetch --target {task.name} --data-root {root}"
@@ -131,24 +134,46 @@ def _remedy(source: Source, task: TaskSpec, data_root: Path | None) -> str:
     return f"hf download {source.hub} --repo-type dataset{revision} --local-dir {root / source.hub}"
 
 
-def _open(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Path, list[tuple[str, ...]]]:
+def fetch_from_hub(source: Source, split: str, config: str, data_root: Path, endpoint: str | None) -> None:
+    """Put what a split needs under the data root as `hf download` does, from the hub or a mirror (`endpoint`).
+
+    What is there and unchanged is not fetched again. Raises `NotOnHub`, and `UserError` when the hub refuses
+    or cannot be reached.
+    """
+    folder = data_root / source.hub
+    _download(source.hub, source.revision, (), folder, endpoint)
+    wanted = (pattern for patterns in _sought(source, split, config, folder) for pattern in patterns)
+    _download(source.hub, source.revision, tuple(wanted), folder, endpoint)
+
+
+def _opened(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Path, list[tuple[str, ...]]]:
     """The data set's folder, and for each of its own splits that make up `split` the patterns of its files."""
     folder = data_root / source.hub if data_root is not None else _snapshot(source.hub, source.revision, ())
-    sought = [
-        tuple(pattern.format(config=config, split=name) for pattern in source.patterns)
-        or _patterns_of_card(_card(folder), config, name)
-        or _usual_patterns(config, name)
-        for name in source.splits[split]
-    ]
+    sought = _sought(source, split, config, folder)
     if data_root is None:
         wanted = tuple(pattern for patterns in sought for pattern in patterns)
         folder = _snapshot(source.hub, source.revision, wanted)
     return folder, sought
 
 
+def _sought(source: Source, split: str, config: str, folder: Path) -> list[tuple[str, ...]]:
+    return [
+        tuple(pattern.format(config=config, split=name) for pattern in source.patterns)
+        or _patterns_of_card(_card(folder), config, name)
+        or _usual_patterns(config, name)
+        for name in source.splits[split]
+    ]
+
+
 @lru_cache(maxsize=1024)
 def _snapshot(hub: str, revision: str, patterns: tuple[str, ...]) -> Path:
     """Folder of the hub's snapshot with the files that match; HF_HOME and HF_HUB_OFFLINE are honoured."""
+    return _download(hub, revision, patterns)
+
+
+def _download(
+    hub: str, revision: str, patterns: tuple[str, ...], folder: Path | None = None, endpoint: str | None = None
+) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -161,15 +186,22 @@ def _snapshot(hub: str, revision: str, patterns: tuple[str, ...]) -> Path:
     place = f"{hub} (revision {revision}) on the hub"
     try:
         folder = snapshot_download(
-            hub, repo_type="dataset", revision=revision, allow_patterns=["README.md", *patterns]
+            hub,
+            repo_type="dataset",
+            revision=revision,
+            allow_patterns=["README.md", *patterns],
+            local_dir=folder,
+            endpoint=endpoint,
+            # A mirror must not see the user's token.
+            token=False if endpoint else None,
         )
     except GatedRepoError as error:
         raise UserError("the hub wants you to accept terms first", place, "log in with `hf auth login`") from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise _NotOnHubError(place) from error
+        raise NotOnHub(place) from error
     except LocalEntryNotFoundError as error:
         if constants.HF_HUB_OFFLINE:
-            raise _NotOnHubError(f"{place}, in its cache (HF_HUB_OFFLINE is set)") from error
+            raise NotOnHub(f"{place}, in its cache (HF_HUB_OFFLINE is set)") from error
         raise UserError("the hub cannot be reached", place, "check the network, or give a data root") from error
     except HfHubHTTPError as error:
         raise UserError(f"the hub refused: {error}", place, "try again later, or give a data root") from error
@@ -181,6 +213,14 @@ def _files(folder: Path, patterns: Sequence[str]) -> list[Path]:
     found = {path for pattern in inside for path in folder.glob(pattern) if path.is_file()}
     # By file name first: the order of XTREME's files, where a split lies in several folders.
     return sorted(found, key=lambda path: (path.name, path))
+
+
+def _absent_shards(found: Sequence[Path]) -> list[str]:
+    """Names of the files that a set lacks whose names say how many there are ("train-00000-of-00003.parquet")."""
+    shards = [match for path in found if (match := re.fullmatch(r"(.*)-(\d+)-of-(\d+)(\.\w+)", path.name))]
+    there = {match[0] for match in shards}
+    due = {f"{m[1]}-{number:0{len(m[2])}}-of-{m[3]}{m[4]}" for m in shards for number in range(int(m[3]))}
+    return sorted(due - there)
 
 
 def _usual_patterns(config: str, split: str) -> tuple[str, ...]:
