@@ -21,11 +21,14 @@ from xfer.core.metrics import (
     squad_v2_scores, standard_error, token_accuracy,
 )
 from xfer.core.records import (
-    Cell, Format, ModelSpec, Name, NoParams, Phase, Plan, PlanContext, PlannedPhase, PretrainRecipe,
+    PRETRAINED, Cell, Format, ModelSpec, Name, NoParams, Phase, Plan, PlanContext, PlannedPhase, PretrainRecipe,
     PretrainStage, Problem, Record, ResultRow, Sampling, Source, Strategy, Suite, TaskSpec, TaskUse,
     TrainSettings,
 )
-from xfer.core.strategy_steps import intermediate_phases, target_phases
+from xfer.core.strategy_steps import (
+    ENGLISH, Listed, Numbers, intermediate_phases, other_languages, target_phases, text_use, translations,
+    with_budget, wrapped_phases,
+)
 
 if TYPE_CHECKING:
     from xfer.core.metrics.retrieval import (
@@ -45,6 +48,9 @@ __all__ = [
     # strategies and what becomes of them
     "Cell", "NoParams", "Phase", "Plan", "PlanContext", "PlannedPhase", "Problem", "ResultRow", "Sampling",
     "Strategy", "TaskUse", "TrainSettings", "intermediate_phases", "target_phases",
+    # parts of plans
+    "ENGLISH", "PRETRAINED", "Listed", "Numbers", "other_languages", "text_use", "translations", "with_budget",
+    "wrapped_phases",
     # errors
     "DataError", "UnknownName", "UserError", "near",
     # metrics, in points

@@ -19,7 +19,7 @@ from xfer.core.strategy_steps import target_phases
 if TYPE_CHECKING:
     from xfer.core.comparison import Comparison
     from xfer.core.models import Model
-    from xfer.core.planning import StartPoint
+    from xfer.core.start_points import StartPoint
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def evaluate(checkpoint: str | Path, *, reporter: Reporter | None = None, **opti
 
 
 def _evaluation_only() -> "StartPoint":
-    from xfer.core.planning import StartPoint
+    from xfer.core.start_points import StartPoint
 
     strategy = Strategy(
         name="eval",

@@ -21,7 +21,7 @@ def reporter(quiet: bool = False) -> Reporter:
 def describe(planned: PlannedPhase) -> str:
     """A phase in a few words: what it does on which tasks, and its seed."""
     phase = planned.phase
-    tasks = ", ".join(use.task for use in phase.uses) or phase.name
+    tasks = ", ".join(dict.fromkeys(use.task for use in phase.uses if not use.counts_only)) or phase.name
     seed = "" if planned.seed is None else f" (seed {planned.seed})"
     role = f"{phase.role} " if phase.does == "train" else ""
     return f"{phase.does} {role}{tasks}{seed}"

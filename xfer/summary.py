@@ -7,7 +7,8 @@ from typing import Any
 from xfer import commands
 from xfer.core import engine, forecast
 from xfer.core.inputs import tokeniser, use_examples
-from xfer.core.records import PlannedPhase
+from xfer.core.leaks import ENGLISH, zero_shot
+from xfer.core.records import PlannedPhase, TaskUse
 from xfer.core.run import Run
 from xfer.progress import describe
 
@@ -60,12 +61,14 @@ def plan_text(prepared: commands.Prepared) -> str:
                 f"    {phase['examples']:,} examples, {phase['steps']:,} steps, about {phase['tokens']:,} tokens"
             )
             lines += [f"    {task}: {settings}" for task, settings in phase["settings"].items()]
-            lines += [f"    shares of the steps: {phase['shares']}"] if len(planned.phase.uses) > 1 else []
+            shares = ", ".join(f"{name} {count:,}" for name, count in phase["shares"].items())
+            lines += [f"    steps: {shares}"] if len(planned.phase.uses) > 1 else []
         else:
             lines.append(f"    {', '.join(phase['languages'])}: {phase['options']}")
     lines += [
         "",
         f"{len(document['cells'])} cells (label × seed × target)",
+        *_zero_shot_lines(prepared),
         f"{to_run} of {len(document['phases'])} phases to run",
         f"disk: {forecast.size_text(document['disk']['peak_bytes'])} at the peak, "
         f"{forecast.size_text(document['disk']['final_bytes'])} in the end",
@@ -88,6 +91,20 @@ def result_text(result: commands.RunResult) -> str:
     return text + f"next: xfer compare {result.store}\n"
 
 
+def _zero_shot_lines(prepared: commands.Prepared) -> list[str]:
+    """For each label whether its scores are zero-shot, and where not, what training sees."""
+    held: dict[str, dict[tuple[str, ...], list[str]]] = {}
+    for cell in prepared.plan.cells:
+        names = held.setdefault(cell.label, {}).setdefault(cell.sees, [])
+        if cell.target not in names:
+            names.append(cell.target)
+    return [
+        f"{label}: {zero_shot(sees)}" + (f" ({', '.join(names)})" if len(kinds) > 1 else "")
+        for label, kinds in held.items()
+        for sees, names in kinds.items()
+    ]
+
+
 def _phase(planned: PlannedPhase, run: Run, to_run: bool) -> dict[str, Any]:
     document: dict[str, Any] = {
         "id": planned.id,
@@ -106,25 +123,31 @@ def _phase(planned: PlannedPhase, run: Run, to_run: bool) -> dict[str, Any]:
 
 
 def _training(planned: PlannedPhase, run: Run) -> dict[str, Any]:
-    counts: dict[str, int] = {}
-    tokens = 0.0
-    for use in planned.phase.uses:
-        task = run.toolkit.tasks.get(use.task)
-        examples = use_examples(run, task, use)
-        counts[use.task] = len(examples)
-        tokens += _mean_tokens(run, examples[:SAMPLE]) * len(examples) * planned.settings[use.task].epochs
-    steps = forecast.steps_of(planned, counts)
+    uses = planned.phase.uses
+    examples = [use_examples(run, run.toolkit.tasks.get(use.task), use) for use in uses]
+    steps = forecast.steps_of(planned, [len(found) for found in examples])
+    tokens = sum(
+        _mean_tokens(run, found[:SAMPLE]) * min(len(found), planned.settings[use.task].batch_size) * own
+        for use, found, own in zip(uses, examples, steps, strict=True)
+    )
     return {
-        "examples": sum(counts.values()),
-        "steps": steps,
-        "tokens": round(tokens * steps / forecast.steps_of(planned, counts, capped=False)),
-        "shares": counts,
+        "examples": sum(len(found) for use, found in zip(uses, examples, strict=True) if not use.counts_only),
+        "steps": sum(steps),
+        "tokens": round(tokens),
+        "shares": {_use_text(use): own for use, own in zip(uses, steps, strict=True)},
         "settings": {
             task: _readable(settings.model_dump(mode="json", exclude_defaults=False))
             for task, settings in planned.settings.items()
             if task
         },
     }
+
+
+def _use_text(use: TaskUse) -> str:
+    """A use in a few words: the task, how its rows were made, its languages where not English alone."""
+    via = "" if use.via == "original" else f" {use.via}"
+    languages = "" if use.languages == (ENGLISH,) else f" {','.join(use.languages)}"
+    return f"{use.task}{via}{languages}"
 
 
 def _mean_tokens(run: Run, examples: Any) -> float:

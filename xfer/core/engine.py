@@ -74,7 +74,8 @@ def execute(plan: Plan, run: Run) -> Outcome:
             run.reporter.phase_finished(planned, 0.0, reused=True)
             run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="reused")
             continue
-        broken = next((parent for parent in planned.parents if parent in outcome.failed), None)
+        required = (*planned.needs, *planned.parents)
+        broken = next((parent for parent in required if parent in outcome.failed), None)
         if broken is not None:
             outcome.failed[planned.id] = f"its parent {broken} failed"
             continue
@@ -110,6 +111,8 @@ def phases_to_run(plan: Plan, run: Run) -> set[str]:
         needed.add(id)
         for parent in by_id[id].parents:
             need(parent, weights=True)
+        for other in by_id[id].needs:
+            need(other, weights=False)
 
     for cell in plan.cells:
         need(cell.phase, weights=False)
@@ -226,6 +229,7 @@ def _row(
         training=_training([by_id[id] for id in cell.chain]),
         xfer_version=__version__,
         plugin_versions=versions,
+        sees=cell.sees,
         **line,
     )
 

@@ -6,12 +6,14 @@ checkpoints of weights and both AdamW moments (and the best weights so far, with
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from xfer.core.errors import OutOfResources
 from xfer.core.models import Model
 from xfer.core.records import Plan, PlannedPhase
+from xfer.core.sampling import shared_steps
 
 CHECKPOINTS_KEPT = 2
 MOMENTS = 2
@@ -77,14 +79,23 @@ def size_text(size: int) -> str:
     return f"{value:.1f} TB"
 
 
-def steps_of(planned: PlannedPhase, examples: dict[str, int], capped: bool = True) -> int:
-    """Optimizer steps of a training phase, from the number of examples of each task; by epochs if not `capped`."""
-    total = 0
-    for use in planned.phase.uses:
-        settings = planned.settings[use.task]
-        batches = -(-examples[use.task] // settings.batch_size)
-        total += max(1, round(settings.epochs * batches))
-    return (planned.settings[""].max_steps if capped else None) or total
+def steps_of(planned: PlannedPhase, examples: Sequence[int]) -> list[int]:
+    """Optimizer steps of each use of a training phase, from the number of examples of each."""
+    uses = planned.phase.uses
+    own = [planned.settings[use.task] for use in uses]
+    alone = [
+        max(1, round(settings.epochs * -(-count // settings.batch_size)))
+        for count, settings in zip(examples, own, strict=True)
+    ]
+    return shared_steps(
+        examples,
+        alone,
+        planned.settings[""].max_steps,
+        planned.phase.sampling,
+        [use.weight for use in uses],
+        [use.steps_ratio for use in uses],
+        [not use.counts_only for use in uses],
+    )
 
 
 def matrix_rate(seconds: float = 0.2) -> float:

@@ -41,7 +41,8 @@ def _look(
     except data.MissingData:
         return None
     if owner == BUILTIN:
-        return data.fingerprint(task, split, (language,), settings.data_root)
+        rows_known = data.fingerprint(task, split, (language,), settings.data_root)
+        return rows_known if via == "original" else f"{rows_known} {via}"
     return f"{owner} {manager.versions().get(owner, '')}: {task.name}-v{task.version} {via}"
 
 
@@ -75,12 +76,25 @@ def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str 
 
 
 def use_examples(run: Run, task: TaskSpec, use: TaskUse) -> list[Any]:
-    """Examples of all languages of a training use, each cut to the use's cap."""
-    return [
-        example
-        for language in use.languages
-        for example in load_examples(run, task, use.split, language, use.via)[: use.cap]
-    ]
+    """Examples of all languages of a training use, cut as it says: taken in turn, by `cap`, by `total`."""
+    found = []
+    for place, language in enumerate(use.languages):
+        examples = load_examples(run, task, use.split, language, use.via)
+        found.append((examples[place :: len(use.languages)] if use.disjoint else examples)[: use.cap])
+    shares = even_shares([len(examples) for examples in found], use.total)
+    return [example for examples, share in zip(found, shares, strict=True) for example in examples[:share]]
+
+
+def even_shares(sizes: Sequence[int], total: int | None) -> list[int]:
+    """How much of each size adds up to `total`, as evenly as the sizes allow; the first get the remainder."""
+    shares = list(sizes)
+    if total is None or total >= sum(sizes):
+        return shares
+    left = total
+    for place, number in enumerate(sorted(range(len(sizes)), key=lambda number: sizes[number])):
+        shares[number] = min(sizes[number], -(-left // (len(sizes) - place)))
+        left -= shares[number]
+    return shares
 
 
 def format_code(run: Run, task: TaskSpec, labels: Sequence[str], options: Any) -> FormatCode:

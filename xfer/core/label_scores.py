@@ -74,6 +74,8 @@ class TargetScore(Record):
     """Another label has languages that this one lacks, so that their means are not alike."""
     same_task: bool = False
     """The intermediate task is the target's own training task: more data, not transfer between tasks."""
+    sees: tuple[str, ...] = ()
+    """What training saw of the target's evaluation (`ResultRow.sees`); nothing: zero-shot."""
 
 
 class LabelScore(Record):
@@ -148,28 +150,39 @@ def label_score(
                 incomplete=bool(missing) or any(score.by_seed.keys() != seeds for score in found.values()),
                 partial=not frame.scored[task] <= found.keys(),
                 same_task=frame.training_tasks.get(task, task) in trained_on,
+                sees=tuple(sorted({mark for row in rows if row.task == task for mark in row.sees})),
                 **_target_means(found),
             )
-    scores = targets.values()
-    by_seed = _by_seed([target.by_seed for target in scores])
     absent = tuple(task for task in frame.ordered if task not in targets)
-    return LabelScore(
+    score = summed_up(
         label=label,
         strategy=rows[0].strategy,
         params=rows[0].params,
         intermediate=rows[0].intermediate,
+        targets=targets,
+        seeds=tuple(sorted(seeds)),
+        missing=absent,
+    )
+    return score.model_copy(update={"partial": score.partial or any(frame.scored[task] for task in absent)})
+
+
+def summed_up(targets: Mapping[str, TargetScore], missing: tuple[str, ...], **fields: Any) -> LabelScore:
+    """A label's averages over its targets; `missing` are those without a score, `fields` the label's own."""
+    scores = targets.values()
+    by_seed = _by_seed([target.by_seed for target in scores])
+    return LabelScore(
+        **fields,
         targets=targets,
         average=_mean(target.mean for target in scores),
         average_zero_shot=_mean(target.mean_zero_shot for target in scores),
         delta=_mean(target.delta for target in scores),
         delta_zero_shot=_mean(target.delta_zero_shot for target in scores),
         transfer_gap=_mean(target.transfer_gap for target in scores),
-        seeds=tuple(sorted(seeds)),
         by_seed=by_seed,
         spread=_spread(by_seed),
-        missing=absent,
-        incomplete=bool(absent) or any(target.incomplete for target in scores),
-        partial=any(frame.scored[task] for task in absent) or any(target.partial for target in scores),
+        missing=missing,
+        incomplete=bool(missing) or any(target.incomplete for target in scores),
+        partial=any(target.partial for target in scores),
     )
 
 

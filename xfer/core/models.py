@@ -117,6 +117,25 @@ def _check_weights(folder: Path, allow_pickle: bool) -> None:
         )
 
 
+HEAD_NAMES = ("lm_head.", "cls.", "vocab_", "generator_", "lm_predictions.", "predictions.")
+"""How the names of masked-LM heads begin in transformers' encoders."""
+
+
+def has_lm_head(folder: Path) -> bool:
+    """Whether a checkpoint holds a masked-LM head; pickled weights are taken to. Reads names only."""
+    index = folder / "model.safetensors.index.json"
+    single = folder / "model.safetensors"
+    if index.is_file():
+        names = list(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}))
+    elif single.is_file():
+        with single.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            names = list(json.loads(stream.read(size)))
+    else:
+        return True
+    return any(name.startswith(HEAD_NAMES) for name in names)
+
+
 _seen: dict[tuple[str, int, int], str] = {}
 
 

@@ -7,15 +7,15 @@ and `SCHEMA`. Names, roles, paths, devices and logging stay out, so that the sam
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
+from xfer.core import leaks
 from xfer.core.errors import UnknownName, UserError, raise_all
-from xfer.core.models import Model
+from xfer.core.models import Model, has_lm_head
 from xfer.core.records import (
+    PRETRAINED,
     Cell,
     Phase,
     Plan,
@@ -23,14 +23,14 @@ from xfer.core.records import (
     PlannedPhase,
     Problem,
     Record,
-    Strategy,
     Suite,
     TaskSpec,
     TaskUse,
     TrainSettings,
 )
 from xfer.core.run import Toolkit
-from xfer.core.settings import RunSettings, check_overrides, parse_value, resolve_options, resolve_training
+from xfer.core.settings import RunSettings, check_overrides, resolve_options, resolve_training
+from xfer.core.start_points import StartPoint, start_points
 
 SCHEMA = 1
 """Raised when the code computes other numbers from the same record, so that stored phases are not reused."""
@@ -38,19 +38,10 @@ SCHEMA = 1
 Fingerprint = Callable[[TaskSpec, str, str, str], str | None]
 """(task, split, language, via) to a fingerprint of the rows; None where there are none."""
 
-
-@dataclass(frozen=True)
-class StartPoint:
-    """A strategy with its parameters: one row of a comparison."""
-
-    label: str
-    strategy: Strategy
-    params: Record
-
-    @property
-    def intermediate(self) -> str:
-        """The intermediate task(s), as the parameter was written."""
-        return str(getattr(self.params, "intermediate", ""))
+ADDED_TO_USE = ("total", "disjoint", "exponent", "steps_ratio", "counts_only", "loss_weight")
+"""Fields of a use that came later: left out of the hash at their defaults."""
+NEVER_HASHED = ("options", "where_present")
+"""Fields of a use whose effect is hashed elsewhere."""
 
 
 def build_plan(
@@ -91,80 +82,10 @@ def build_plan(
                             target=target.name,
                             phase=chain[-1],
                             chain=tuple(chain),
+                            sees=leaks.seen([builder.phases[id] for id in chain], target, tasks),
                         )
                     )
     return Plan(phases=tuple(builder.phases.values()), cells=tuple(cells), problems=tuple(builder.problems))
-
-
-def start_points(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> tuple[StartPoint, ...]:
-    """Every strategy with its parameters; one for each `--intermediate` where the strategy has one."""
-    found: dict[str, StartPoint] = {}
-    for text in settings.strategy:
-        name, given = _strategy_text(text)
-        strategy: Strategy = toolkit.strategies.get(name)
-        takes_intermediate = "intermediate" in strategy.params.model_fields
-        choices: Sequence[str | None] = [None]
-        if takes_intermediate and "intermediate" not in given:
-            choices = settings.intermediate or [suite.default_intermediate]
-        for choice in choices:
-            values = given if choice is None else {**given, "intermediate": choice}
-            params = _params(strategy, values, text)
-            label = _label(strategy, params, suite)
-            found.setdefault(label, StartPoint(label, strategy, params))
-    return tuple(found.values())
-
-
-def _strategy_text(text: str) -> tuple[str, dict[str, Any]]:
-    """`name[key=value,…]`. A value may hold commas: a part without "=" continues the value before it."""
-    name, bracket, rest = text.partition("[")
-    if not bracket:
-        return name, {}
-    if not rest.endswith("]"):
-        raise UserError(f"strategy {text!r} lacks its closing ]", fix="--strategy 'NAME[key=value,key=value]'")
-    values: dict[str, str] = {}
-    key = ""
-    for part in rest[:-1].split(","):
-        before, sign, after = part.partition("=")
-        if sign:
-            key = before.strip()
-            values[key] = after
-        elif key:
-            values[key] += "," + part
-        else:
-            raise UserError(f"strategy {text!r}: {part!r} is not key=value")
-    return name, {key: parse_value(value) for key, value in values.items()}
-
-
-def _params(strategy: Strategy, values: Mapping[str, Any], text: str) -> Record:
-    try:
-        return strategy.params.model_validate(dict(values))
-    except ValidationError as error:
-        known = ", ".join(strategy.params.model_fields) or "none"
-        raise_all(
-            [
-                UserError(
-                    f"strategy {strategy.name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
-                    where=f"--strategy {text!r}",
-                    fix=f"parameters: {known}",
-                )
-                for fault in error.errors()
-            ]
-        )
-        raise AssertionError("unreachable") from error
-
-
-def _label(strategy: Strategy, params: Record, suite: Suite) -> str:
-    """The strategy's name and the parameters that differ from its defaults."""
-    differing = []
-    for name, field in strategy.params.model_fields.items():
-        value = getattr(params, name)
-        default = (
-            suite.default_intermediate if name == "intermediate" else field.get_default(call_default_factory=True)
-        )
-        if value != default:
-            text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-            differing.append(f"{name}={text}")
-    return f"{strategy.name}[{','.join(differing)}]" if differing else strategy.name
 
 
 def _targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[TaskSpec]:
@@ -203,11 +124,17 @@ class _Builder:
     def chain(self, start: StartPoint, seed: int, target: TaskSpec) -> list[str]:
         """Plan one cell: ids of its phases in order, the scoring one last; empty when no language has rows."""
         training = self._training(target)
-        context = PlanContext(target=target, training=training, tasks=self.tasks, suite=self.suite)
+        context = PlanContext(
+            target=target,
+            training=training,
+            tasks=self.tasks,
+            suite=self.suite,
+            strategies=dict(self.toolkit.strategies.items()),
+        )
         ids: dict[str, str] = {}
         found: dict[str, PlannedPhase] = {}
         for phase in start.strategy.plan(context, start.params):
-            missing = [name for name in phase.starts_from if name not in ids]
+            missing = [name for name in (*phase.starts_from, *phase.needs) if name not in {*ids, PRETRAINED}]
             if missing or phase.name in ids:
                 raise UserError(
                     f"strategy {start.strategy.name} plans a phase {phase.name!r} that "
@@ -216,16 +143,14 @@ class _Builder:
             uses = tuple(use for use in (self._present(use, phase) for use in phase.uses) if use is not None)
             if phase.uses and not uses:
                 return []
-            planned = self._planned(
-                phase.model_copy(update={"uses": uses}), target, [ids[name] for name in phase.starts_from], seed
-            )
+            planned = self._planned(phase.model_copy(update={"uses": uses}), target, ids, seed)
             found[planned.id] = planned
             ids[phase.name] = planned.id
         self.phases |= {id: planned for id, planned in found.items() if id not in self.phases}
         return list(dict.fromkeys(self._ancestors(ids[phase.name]))) if ids else []
 
     def _ancestors(self, id: str) -> Iterator[str]:
-        for parent in self.phases[id].parents:
+        for parent in (*self.phases[id].needs, *self.phases[id].parents):
             yield from self._ancestors(parent)
         yield id
 
@@ -246,14 +171,16 @@ class _Builder:
             wanted = tuple(code for code in wanted if code in self.settings.language)
         present = [code for code in wanted if self.fingerprint(task, use.split, code, use.via) is not None]
         absent = [code for code in wanted if code not in present]
-        if absent and (not evaluates or self.settings.language):
+        strict = not evaluates and not (use.where_present and present)
+        if absent and (strict or (evaluates and self.settings.language)):
             raise UserError(
                 f"{task.name}: no {use.split} rows in {', '.join(absent)}",
                 where=str(self.settings.data_root or "hub"),
                 fix="fetch them (the folder layout of `hf download`), or leave the language or target out",
             )
         if absent:
-            self._tell(f"{task.name}: no {use.split} rows in {', '.join(absent)}; its averages are incomplete")
+            lacking = "its averages are incomplete" if evaluates else "training goes without"
+            self._tell(f"{task.name}: no {use.split} rows in {', '.join(absent)}; {lacking}")
         return use.model_copy(update={"languages": tuple(present)}) if present else None
 
     def _tell(self, message: str) -> None:
@@ -261,31 +188,38 @@ class _Builder:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _planned(self, phase: Phase, target: TaskSpec, parents: list[str], seed: int) -> PlannedPhase:
+    def _planned(self, phase: Phase, target: TaskSpec, ids: Mapping[str, str], seed: int) -> PlannedPhase:
         training = phase.does == "train"
         settings = self._train_settings(phase, target) if training else {}
-        options = {use.task: self._options(use.task) for use in phase.uses}
+        fixed = {use.task: use.options for use in phase.uses}
+        options = {task: self._options(task, own) for task, own in fixed.items()}
+        model = f"model:{self.model.fingerprint}"
+        parents = [model if name == PRETRAINED else ids[name] for name in phase.starts_from] or [model]
+        needs = tuple(ids[name] for name in phase.needs)
+        if training:
+            self._tell_of_lm_head(phase)
         engine = self.settings.engine
         identity = {
             "schema": SCHEMA,
             "does": phase.does,
             "uses": [self._use_identity(use) for use in phase.uses],
-            "parents": parents or [f"model:{self.model.fingerprint}"],
+            "parents": parents,
             "heads": phase.heads,
             "sampling": phase.sampling.model_dump(mode="json"),
             "transform": phase.transform,
             "pooling": phase.pooling,
             "params": dict(phase.params),
-            "settings": {name: value.model_dump(mode="json") for name, value in settings.items()},
+            "settings": {name: _lean(value, {"snapshots"}) for name, value in settings.items()},
             "options": options,
             "padding": engine.padding,
             "precision": self.precision,
             "seed": seed if training else None,
-        }
+        } | ({"needs": list(needs)} if needs else {})
         return PlannedPhase(
             id=_digest(identity),
             phase=phase,
-            parents=tuple(parents),
+            parents=tuple(parent for parent in parents if parent != model),
+            needs=needs,
             seed=seed if training else None,
             settings=settings,
             options=options,
@@ -296,25 +230,43 @@ class _Builder:
         """Settings by task, and under "" those that the phase as a whole follows (learning rate, schedule)."""
         own = (target.name,) if phase.role == "target" else ()
         names = {use.task: tuple(dict.fromkeys((use.task, *own))) for use in phase.uses}
-        names[""] = next(iter(names.values())) if len(names) == 1 else own
+        leading = {use.task for use in phase.uses if use.steps_ratio is None} or set(names)
+        names[""] = names[leading.pop()] if len(leading) == 1 else own
         return {
             task: resolve_training(self.suite, self.preset, self.settings.set, phase.role, keys, phase.overrides)
             for task, keys in names.items()
         }
 
-    def _options(self, task: str) -> dict[str, Any]:
+    def _tell_of_lm_head(self, phase: Phase) -> None:
+        masked = any(self.tasks[use.task].format == "masked-lm" and not use.counts_only for use in phase.uses)
+        if masked and not has_lm_head(self.model.folder):
+            self._tell(
+                f"{self.model.name} has no masked-LM head; continued masked LM begins with one drawn afresh, whose "
+                "transform is random (its output layer is tied to the embeddings)"
+            )
+
+    def _options(self, task: str, fixed: Mapping[str, Any]) -> dict[str, Any]:
         spec = self.tasks[task]
-        record = resolve_options(self.formats[spec.format], spec, self.suite, self.model.options, self.settings.set)
+        record = resolve_options(
+            self.formats[spec.format], spec, self.suite, self.model.options, self.settings.set, fixed
+        )
         return record.model_dump(mode="json")
 
     def _use_identity(self, use: TaskUse) -> dict[str, Any]:
         task = self.tasks[use.task]
         return {
-            **use.model_dump(mode="json"),
+            **_lean(use, ADDED_TO_USE, NEVER_HASHED),
             "version": task.version,
             "limit": self.settings.limit.of(use.split),
             "data": {code: self.fingerprint(task, use.split, code, use.via) for code in use.languages},
         }
+
+
+def _lean(record: Record, added: Iterable[str], never: Iterable[str] = ()) -> dict[str, Any]:
+    """A record as data, without fields that came later and are at their defaults: ids of old work stay."""
+    fields = type(record).model_fields
+    left_out = {name for name in added if getattr(record, name) == fields[name].default} | set(never)
+    return record.model_dump(mode="json", exclude=left_out)
 
 
 def _digest(identity: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from xfer.core.device import Device, autocast
 from xfer.core.encoder import Encoder
 from xfer.core.features import Features
 from xfer.core.formats.base import FormatCode
+from xfer.core.pooling import hidden_states
 from xfer.core.tokeniser import Tokeniser
 
 
@@ -27,16 +28,17 @@ def predict(
     tokeniser: Tokeniser,
     device: Device,
     budget: int,
-    layer: int | None = None,
+    pooling: nn.Module | int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
     """Outputs of all items in feature order: "item" outputs [items, …], "token" outputs [tokens, …].
 
-    `layer` is the hidden layer that the head reads; None the last.
+    `pooling` is what the head reads: a hidden layer by number, None for the last, or a module over all.
     """
     encoder.eval()
-    if head is not None:
-        head.eval()
+    for module in (head, pooling):
+        if isinstance(module, nn.Module):
+            module.eval()
     collator = Collator(
         features,
         tokeniser.pad_id,
@@ -51,7 +53,7 @@ def predict(
         for items in token_budget_batches(features, budget):
             batch = collator.batch(items)
             with autocast(device):
-                hidden = encoder(batch, layer=layer)
+                hidden = hidden_states(encoder, batch, pooling)
                 outputs = code.outputs(head, hidden, batch)
             _scatter(results, outputs, code.output_axes, batch, features)
             done += batch.real_tokens

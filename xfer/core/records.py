@@ -207,10 +207,16 @@ class TaskUse(Record):
     """Steps for each step of the uses without a ratio, which they come on top of; size does not matter then."""
     counts_only: bool = False
     """Nothing is trained on it: its steps only say how many the uses with a `steps_ratio` get."""
+    where_present: bool = False
+    """Languages without rows are left out, and told; otherwise they are an error in training."""
     loss_weight: float = Field(1.0, gt=0)
     """Factor on the loss, before the gradient is clipped."""
     options: Mapping[str, Any] = {}
     """Options of the format that the strategy fixes."""
+
+
+PRETRAINED = "pretrained"
+"""In `starts_from` of a phase with several parents: the pretrained model."""
 
 
 class Phase(Record):

@@ -197,12 +197,14 @@ def resolve_options(
     suite: Suite,
     model: Mapping[str, Mapping[str, Any]],
     overrides: Mapping[str, Any],
+    fixed: Mapping[str, Any] = {},
 ) -> Record:
-    """Format options of a task: format defaults < suite < model < task < `--set format.x` < `--set task.x`."""
+    """Format options: format < suite < model < task < strategy (`fixed`) < `--set format.x` < `--set task.x`."""
     values: dict[str, Any] = {}
     for layer in (suite.options, model):
         values |= layer.get(format_record.name, {})
     values |= task.options
+    values |= fixed
     values |= _section(overrides, format_record.name)
     values |= _section(overrides, task.name)
     return _checked(format_record.options, values, format_record.name)

@@ -17,7 +17,7 @@ is clipped once a step, not once a micro-batch as jiant does.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
-from xfer.core import checkpoints
+from xfer.core import checkpoints, files
 from xfer.core.batching import Collator, micro_batches
 from xfer.core.device import autocast
 from xfer.core.encoder import Encoder
@@ -33,6 +33,7 @@ from xfer.core.errors import NonFinite, Stopped
 from xfer.core.features import Features
 from xfer.core.formats.base import FormatCode
 from xfer.core.inputs import tokeniser
+from xfer.core.pooling import hidden_states
 from xfer.core.predict import predict
 from xfer.core.records import PlannedPhase, Problem, TrainSettings
 from xfer.core.run import Run, Snapshot
@@ -50,6 +51,17 @@ class Part:
     collator: Collator
     dev_examples: Sequence[Any] = ()
     dev_features: Features | None = None
+    pooling: nn.Module | int | None = None
+    loss_weight: float = 1.0
+    changed: "Callable[[np.ndarray, int], tuple[Features, Collator]] | None" = None
+    """Features of drawn items as the phase's transform makes them in an epoch; None without one."""
+
+    def drawn(self, items: np.ndarray, epoch: int) -> tuple[Features, Collator, np.ndarray]:
+        """The features, their collator and the item numbers of one step."""
+        if self.changed is None:
+            return self.features, self.collator, items
+        features, collator = self.changed(items, epoch)
+        return features, collator, np.arange(features.item_count)
 
 
 @dataclass
@@ -93,9 +105,12 @@ def train(job: Job, run: Run, state: State) -> State:
         use, items = job.schedule.draw(step)
         part = job.parts[use]
         _train_mode(job)
-        loss, real_tokens = _step(job, part, items, step, seed, run)
+        drawn = part.drawn(items, job.schedule.epoch(step))
+        loss, real_tokens = _step(job, part, drawn, step, seed, run)
         tokens, loss_sum, logged_steps = tokens + real_tokens, loss_sum + loss, logged_steps + 1
         state.step = step + 1
+        if number := snapshot_number(state.step, job.schedule.total_steps, job.settings.snapshots):
+            _save_snapshot(job, run, number)
         now = time.monotonic()
         final = state.step == job.schedule.total_steps
         if final or now - last_log >= run.settings.engine.log_seconds:
@@ -176,20 +191,36 @@ def make_optimizer(parameters: dict[str, nn.Parameter], settings: TrainSettings)
     )
 
 
-def _step(job: Job, part: Part, items: np.ndarray, step: int, seed: int, run: Run) -> tuple[float, int]:
-    """One optimizer step on `items`; returns the mean loss and the number of real tokens."""
+def snapshot_number(step: int, total: int, snapshots: int) -> int:
+    """Which snapshot (from 1) is due after `step` steps of `total`, of so many evenly spaced ones; 0: none."""
+    due = {round(total * number / snapshots): number for number in range(1, snapshots + 1)}
+    return due.get(step, 0)
+
+
+def _save_snapshot(job: Job, run: Run, number: int) -> None:
+    folder = run.store.partial_folder(job.planned.id) / f"snapshot-{number}"
+    with files.committed_folder(folder, replace=True) as temporary:
+        weights = {name: parameter.detach() for name, parameter in job.parameters.items()}
+        checkpoints.save_weights(temporary, "weights", weights)
+
+
+def _step(
+    job: Job, part: Part, drawn: tuple[Features, Collator, np.ndarray], step: int, seed: int, run: Run
+) -> tuple[float, int]:
+    """One optimizer step on drawn items; returns the mean loss and the number of real tokens."""
+    features, collator, items = drawn
     device = run.device
     torch_seeded(seed, "dropout", step)
     masking = numpy_stream(seed, "masking", part.code.task.name, step)
     total = torch.zeros((), device=device.torch_device)
     terms = torch.zeros((), device=device.torch_device)
     real_tokens = 0
-    for chunk in micro_batches(part.features, items, job.settings.micro_batch_tokens):
-        batch = part.code.prepare(part.collator.batch(chunk), masking, tokeniser(run))
+    for chunk in micro_batches(features, items, job.settings.micro_batch_tokens):
+        batch = part.code.prepare(collator.batch(chunk), masking, tokeniser(run))
         with autocast(device):
-            hidden = job.encoder(batch)
+            hidden = hidden_states(job.encoder, batch, part.pooling)
             loss, count = part.code.loss(part.head, hidden, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * part.loss_weight).backward()  # type: ignore[no-untyped-call]
         total += loss.detach().float()
         terms += count
         real_tokens += batch.real_tokens
@@ -201,7 +232,7 @@ def _step(job: Job, part: Part, items: np.ndarray, step: int, seed: int, run: Ru
         raise NonFinite(
             f"{part.code.task.name}: loss {loss_value:.4g}, gradient norm {float(norm):.4g} at step {step + 1} "
             f"of {job.schedule.total_steps}; the optimizer step was not taken",
-            where=f"phase {job.planned.id}, examples {part.features.example[items][:8].tolist()}…",
+            where=f"phase {job.planned.id}, examples {features.example[items][:8].tolist()}…",
             fix="a lower learning rate (--set train.lr=…) or more warm-up (--set train.warmup=0.1)",
         )
     scale = (job.settings.clip_norm / (norm + 1e-6)).clamp(max=1.0) / terms
@@ -218,8 +249,9 @@ def _train_mode(job: Job) -> None:
     if not job.encoder.training:
         job.encoder.train()
     for part in job.parts:
-        if part.head is not None and not part.head.training:
-            part.head.train()
+        for module in (part.head, part.pooling):
+            if isinstance(module, nn.Module) and not module.training:
+                module.train()
 
 
 def _keep_best(job: Job, run: Run, state: State) -> None:
@@ -236,6 +268,7 @@ def _keep_best(job: Job, run: Run, state: State) -> None:
             tokeniser(run),
             run.device,
             run.settings.engine.evaluation_tokens,
+            part.pooling,
         )
         values = part.code.decode(part.dev_examples, part.dev_features, outputs)
         scores.append(part.code.task.score(values, part.dev_examples, "en")[part.code.task.main_score])

@@ -1,19 +1,17 @@
-"""Core's answer to `does="train"`: prepare a job, run the loop, commit the weights.
-
-A phase folder holds config.json, model.safetensors and the tokeniser (so transformers loads it as it is),
-heads.safetensors, log.jsonl and phase.json.
-"""
+"""Core's answer to `does="train"`: prepare a job, run the loop, commit the weights."""
 
 import shutil
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from itertools import chain
 
+import numpy as np
+import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
 from xfer.core import checkpoints, files
 from xfer.core.batching import Collator
 from xfer.core.encoder import Encoder
-from xfer.core.errors import UserError
+from xfer.core.features import Features
 from xfer.core.formats.base import FormatCode
 from xfer.core.inputs import (
     format_code,
@@ -23,12 +21,21 @@ from xfer.core.inputs import (
     training_features,
     use_examples,
 )
+from xfer.core.pooling import make_pooling
 from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
 from xfer.core.run import Run
 from xfer.core.sampling import Schedule
+from xfer.core.streams import torch_seeded
 from xfer.core.train import Job, Part, make_optimizer, resume, seeded_head, train
-
-TOKENISER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+from xfer.core.weights import (
+    POOLING,
+    Pooling,
+    load_encoder,
+    load_head,
+    origin,
+    stored_heads,
+    write_weights,
+)
 
 
 def run_train_phase(planned: PlannedPhase, run: Run) -> None:
@@ -36,7 +43,9 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
     job = prepare(planned, run)
     state = train(job, run, resume(job, run))
     with run.store.commit_phase(planned.id) as folder:
-        _write(folder, job, run)
+        write_weights(folder, job.encoder, head_weights(job), run)
+        for path in sorted(run.store.partial_folder(planned.id).glob("snapshot-*")):
+            shutil.copyfile(path / "weights.safetensors", folder / f"{path.name}.safetensors")
         files.write_text(folder / "log.jsonl", "".join(files.json_line(entry) for entry in state.log))
         files.write_json(
             folder / "phase.json",
@@ -50,8 +59,13 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 "best_score": state.best_score,
                 "shares": list(job.schedule.shares),
                 "heads": {
-                    part.code.task.name: {"format": part.code.task.format, "labels": list(part.code.labels)}
+                    part.code.task.name: {
+                        "format": part.code.task.format,
+                        "labels": list(part.code.labels),
+                        **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),
+                    }
                     for part in job.parts
+                    if part.head is not None
                 },
                 "device": run.device.kind,
                 "stream": job.encoder.stream,
@@ -64,10 +78,9 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
     """Encoder, heads, features, schedule and optimizer of a training phase."""
     phase = planned.phase
     tasks = {use.task: run.toolkit.tasks.get(use.task) for use in phase.uses}
-    masked_lm = any(task.format == "masked-lm" for task in tasks.values())
-    encoder = load_encoder(planned, run, with_lm_head=masked_lm)
-    seed = planned.seed or 0
-    parts = [_part(planned, run, encoder, tasks[use.task], use, seed) for use in phase.uses]
+    trained = [use for use in phase.uses if not use.counts_only]
+    encoder = load_encoder(planned, run, with_lm_head=any(tasks[use.task].format == "masked-lm" for use in trained))
+    parts = _parts(planned, run, encoder, tasks)
     shared = planned.settings[""]
     encoder.to(run.device.torch_device)
     encoder.freeze(shared.frozen_layers)
@@ -81,110 +94,98 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
         max_steps=shared.max_steps,
         sampling=phase.sampling,
         weights=[use.weight for use in phase.uses],
-        seed=seed,
+        seed=planned.seed or 0,
         name="+".join(use.task for use in phase.uses),
+        ratios=[use.steps_ratio for use in phase.uses],
+        drawn=[not use.counts_only for use in phase.uses],
+        groups=[_languages(run, part, use) for part, use in zip(parts, phase.uses, strict=True)],
+        exponents=[use.exponent for use in phase.uses],
     )
     parameters: dict[str, nn.Parameter] = {
         f"encoder.{name}": p for name, p in encoder.named_parameters() if p.requires_grad
     }
     for part in parts:
-        if part.head is not None and part.head is not encoder.lm_head:
-            part.head.to(run.device.torch_device)
-            parameters |= {f"heads.{part.code.task.name}.{n}": p for n, p in part.head.named_parameters()}
+        for prefix, module in head_modules(part, encoder).items():
+            module.to(run.device.torch_device)
+            parameters |= {f"heads.{prefix}{n}": p for n, p in module.named_parameters()}
     return Job(planned, encoder, parts, schedule, shared, parameters, make_optimizer(parameters, shared))
 
 
-def origin(planned: PlannedPhase, run: Run) -> Path:
-    """The folder whose weights a phase starts from: its parent's, or the pretrained model's."""
-    if len(planned.parents) > 1:
-        raise UserError(f"phase {planned.phase.name!r}: {planned.phase.does} starts from one phase, not several")
-    return run.store.phase_folder(planned.parents[0]) if planned.parents else run.model.folder
+def head_modules(part: Part, encoder: Encoder) -> dict[str, nn.Module]:
+    """A part's own modules by the prefix of their weights' names; the masked-LM head is the encoder's."""
+    if part.head is None or part.head is encoder.lm_head:
+        return {}
+    name = f"{part.code.task.name}."
+    pooling = {f"{name}{POOLING}": part.pooling} if isinstance(part.pooling, nn.Module) else {}
+    return {name: part.head, **pooling}
 
 
-def load_encoder(planned: PlannedPhase, run: Run, with_lm_head: bool = False) -> Encoder:
-    """The encoder that a phase starts from."""
-    return Encoder.load(
-        origin(planned, run),
-        attention="padded" if run.settings.engine.padding == "max" else "auto",
-        allow_pickle=run.settings.engine.allow_pickle,
-        with_lm_head=with_lm_head,
-    )
-
-
-def stored_heads(planned: PlannedPhase, run: Run) -> dict[str, Any]:
-    """Formats and labels of the heads that the folder a phase starts from holds, by task."""
-    path = origin(planned, run) / "phase.json"
-    return dict(files.read_json(path).get("heads", {})) if path.is_file() else {}
-
-
-def load_head(planned: PlannedPhase, run: Run, code: FormatCode, encoder: Encoder) -> nn.Module | None:
-    """The head that was trained for this task. Raises UserError where there is none of that shape."""
-    folder = origin(planned, run)
-    prefix = f"{code.task.name}."
-    tensors = {}
-    if (folder / "heads.safetensors").is_file():
-        stored = checkpoints.load_weights(folder / "heads.safetensors")
-        tensors = {name.removeprefix(prefix): value for name, value in stored.items() if name.startswith(prefix)}
-    if not tensors:
-        raise UserError(
-            f"no head for {code.task.name} is stored with these weights",
-            where=str(folder),
-            fix="train the target first (xfer run), or evaluate retrieval targets, which need no head",
-        )
-    head = code.head(encoder.shape)
-    assert head is not None
-    missing, unexpected = head.load_state_dict(tensors, strict=False)
-    if missing or unexpected:
-        raise UserError(
-            f"the stored head for {code.task.name} does not fit: missing {missing}, unexpected {unexpected}",
-            where=str(folder),
-        )
-    return head
-
-
-def _part(
-    planned: PlannedPhase,
-    run: Run,
-    encoder: Encoder,
-    task: TaskSpec,
-    use: TaskUse,
-    seed: int,
-) -> Part:
-    examples = use_examples(run, task, use)
-    settings = planned.settings[task.name]
-    code = format_code(run, task, label_names(run, task, examples), planned.options[task.name])
-    features = training_features(run, code, examples, settings.max_length)
-    if task.format == "masked-lm":
-        head: Any = encoder.lm_head
-    elif planned.phase.heads == "keep" and task.name in stored_heads(planned, run):
-        head = load_head(planned, run, code, encoder)
-    else:
-        head = seeded_head(code, encoder, seed)
-    collator = Collator(
-        features,
-        tokeniser(run).pad_id,
-        encoder.position_offset,
-        run.device.torch_device,
-        sort=run.device.kind != "cuda",
-        separator=tokeniser(run).separator,
-    )
-    part = Part(code, head, features, collator)
-    if settings.keep == "best":
-        part.dev_examples = load_examples(run, task, task.dev_split, "en", use.via)[: settings.dev_limit]
-        part.dev_features = code.featurise(part.dev_examples, tokeniser(run), settings.max_length, training=False)
-    return part
-
-
-def _write(folder: Path, job: Job, run: Run) -> None:
-    job.encoder.save(folder)
-    heads = {
-        f"{part.code.task.name}.{name}": value.detach()
+def head_weights(job: Job) -> dict[str, torch.Tensor]:
+    """The weights of all heads of a job by name."""
+    return {
+        f"{prefix}{name}": value.detach()
         for part in job.parts
-        if part.head is not None and part.head is not job.encoder.lm_head
-        for name, value in part.head.state_dict().items()
+        for prefix, module in head_modules(part, job.encoder).items()
+        for name, value in module.state_dict().items()
     }
-    if heads:
-        checkpoints.save_weights(folder, "heads.safetensors", heads)
-    for name in TOKENISER_FILES:
-        if (run.model.folder / name).is_file():
-            shutil.copyfile(run.model.folder / name, folder / name)
+
+
+def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str, TaskSpec]) -> list[Part]:
+    """One part for each use. Uses of the same task (in several languages, or made otherwise) share a head."""
+    uses = planned.phase.uses
+    examples = [use_examples(run, tasks[use.task], use) for use in uses]
+    heads: dict[str, tuple[nn.Module | None, Pooling]] = {}
+    parts = []
+    for use, own in zip(uses, examples, strict=True):
+        task = tasks[use.task]
+        same = [found for other, found in zip(uses, examples, strict=True) if other.task == use.task]
+        labels = label_names(run, task, list(chain.from_iterable(same)))
+        code = format_code(run, task, labels, planned.options[use.task])
+        settings = planned.settings[use.task]
+        features = training_features(run, code, own, settings.max_length)
+
+        def collate(features: Features) -> Collator:
+            return Collator(
+                features,
+                tokeniser(run).pad_id,
+                encoder.position_offset,
+                run.device.torch_device,
+                sort=run.device.kind != "cuda",
+                separator=tokeniser(run).separator,
+            )
+
+        part = Part(code, None, features, collate(features), loss_weight=use.loss_weight)
+        parts.append(part)
+        if use.counts_only:
+            continue
+        first = use.task not in heads
+        if first:
+            heads[use.task] = _head(planned, run, encoder, code)
+        part.head, part.pooling = heads[use.task]
+        if first and settings.keep == "best" and task.format != "masked-lm":
+            dev = load_examples(run, task, task.dev_split, "en")[: settings.dev_limit]
+            part.dev_features = code.featurise(dev, tokeniser(run), settings.max_length, training=False)
+            part.dev_examples = dev
+    return parts
+
+
+def _head(planned: PlannedPhase, run: Run, encoder: Encoder, code: FormatCode) -> tuple[nn.Module | None, Pooling]:
+    """The head of a task and what it reads: the parent's where heads are kept and it has one, else fresh."""
+    if code.task.format == "masked-lm":
+        return encoder.lm_head, None
+    folder = origin(planned, run)
+    if planned.phase.heads == "keep" and code.task.name in stored_heads(folder):
+        return load_head(folder, code, encoder)
+    seed = planned.seed or 0
+    with torch_seeded(seed, "pooling", code.task.name):
+        pooling = make_pooling(planned.phase.pooling, encoder.shape)
+    return seeded_head(code, encoder, seed), pooling
+
+
+def _languages(run: Run, part: Part, use: TaskUse) -> np.ndarray | None:
+    """The language of each item, as a number, where languages are drawn by an exponent."""
+    if use.exponent is None:
+        return None
+    examples = use_examples(run, part.code.task, use)
+    number = {code: place for place, code in enumerate(use.languages)}
+    return np.array([number[examples[example].language] for example in part.features.example.tolist()])

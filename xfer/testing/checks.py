@@ -17,7 +17,7 @@ from xfer.core.examples import (
 )
 from xfer.core.formats import BUILTIN_FORMATS
 from xfer.core.loading import load_object
-from xfer.core.records import Format, Phase, PlanContext, Record, Strategy, TaskSpec
+from xfer.core.records import PRETRAINED, Format, Phase, PlanContext, Record, Strategy, TaskSpec, TaskUse
 from xfer.testing.samples import contexts as sample_contexts
 
 Values = Callable[[Sequence[Any]], Sequence[Any]]
@@ -78,7 +78,7 @@ def plan_text(phases: Sequence[Phase]) -> str:
     said = ("name", "does", "uses", "starts_from")
     lines = []
     for phase in phases:
-        uses = "; ".join(f"{use.task} {use.split} {use.via} {','.join(use.languages)}" for use in phase.uses)
+        uses = "; ".join(map(_use_text, phase.uses))
         extra = [
             f"{field}={getattr(phase, field)!r}"
             for field in Phase.model_fields
@@ -87,6 +87,17 @@ def plan_text(phases: Sequence[Phase]) -> str:
         start = ",".join(phase.starts_from) or "pretrained"
         lines.append("  ".join(["", f"{phase.name}: {phase.does} [{uses}] from {start}", *extra]).rstrip() + "\n")
     return "".join(lines)
+
+
+def _use_text(use: TaskUse) -> str:
+    """Task, split, `via`, languages, and what differs from the defaults."""
+    said = ("task", "split", "via", "languages")
+    extra = [
+        f"{name}={getattr(use, name)!r}"
+        for name, field in TaskUse.model_fields.items()
+        if name not in said and getattr(use, name) != field.default
+    ]
+    return " ".join([use.task, use.split, use.via, ",".join(use.languages), *extra])
 
 
 def _report(subject: str, faults: Any) -> None:
@@ -262,7 +273,7 @@ def _feature_faults(spec: TaskSpec, examples: Sequence[Any], record: Format, tok
 def _plan_faults(phases: Sequence[Phase], context: PlanContext) -> Iterator[str]:
     seen: set[str] = set()
     for phase in phases:
-        missing = [name for name in phase.starts_from if name not in seen]
+        missing = [name for name in (*phase.starts_from, *phase.needs) if name not in {*seen, PRETRAINED}]
         if missing:
             yield f"phase {phase.name} starts from {', '.join(missing)}, which is no earlier phase"
         if phase.name in seen:

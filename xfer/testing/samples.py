@@ -5,15 +5,19 @@ from typing import Any
 
 from xfer.api import (
     LineExample,
+    NoParams,
     PairExample,
+    Phase,
     PlanContext,
     Row,
     SpanExample,
+    Strategy,
     Suite,
     TaskSpec,
     TextExample,
     accuracy,
     squad_scores,
+    target_phases,
 )
 
 
@@ -60,8 +64,8 @@ ROWS = (
     {"id": "1", "text": "The stove is hot.", "label": "warm"},
     {"id": "2", "text": "The lake is frozen.", "label": "cold"},
 )
-TRAINABLE = _task("kit-classification", labels=LABELS, train_languages=("en",), fixture=ROWS)
-SPAN = _task("kit-span", format="span", train_languages=("en",), example=_question, score=_f1, main_score="f1")
+TRAINABLE = _task("kit-classification", labels=LABELS, train_languages=("en", "de"), fixture=ROWS)
+SPAN = _task("kit-span", format="span", train_languages=("en", "de"), example=_question, score=_f1, main_score="f1")
 RETRIEVAL = _task("kit-retrieval", format="retrieval", languages=("de", "zh"), example=_pair)
 FIRST = _task("kit-first", labels=LABELS, train_languages=("en", "de"), languages=("en", "de"), fixture=ROWS)
 SECOND = _task("kit-second", labels=LABELS, train_languages=("en", "de"), languages=("en", "de"), fixture=ROWS)
@@ -75,9 +79,18 @@ SUITE = Suite(
     default_intermediate=FIRST.name,
     default_model="kit",
     text_task=TEXT.name,
+    translated="gold",
     presets={"kit": {"": {}}},
     default_preset="kit",
 )
+
+
+def _straight(context: PlanContext, params: NoParams) -> Sequence[Phase]:
+    return target_phases(context, after=None)
+
+
+STRATEGIES = {"none": Strategy(name="none", summary="straight to the target", plan=_straight)}
+"""What a strategy may wrap."""
 
 
 def contexts() -> dict[str, PlanContext]:
@@ -88,6 +101,7 @@ def contexts() -> dict[str, PlanContext]:
             training=TASKS[name] if TASKS[name].train_languages else None,
             tasks=TASKS,
             suite=SUITE,
+            strategies=STRATEGIES,
         )
         for name in SUITE.targets
     }

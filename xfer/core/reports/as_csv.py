@@ -26,6 +26,7 @@ COLUMNS = (
     "seeds",
     "incomplete",
     "same_task",
+    "sees",
 )
 MEANS = ("(mean)", "(mean zero-shot)", "(transfer gap)")
 """In the column `language`: rows that sum up a target, or with the target `(average)` a label."""
@@ -45,12 +46,14 @@ def render(comparison: Comparison) -> str:
 def _records(label: LabelScore) -> Iterator[dict[str, Any]]:
     base = {"label": label.label, "intermediate": label.intermediate}
     for name, target in label.targets.items():
+        sees = "; ".join(target.sees)
         for language, score in target.by_language.items():
             common = {**base, "target": name, "language": language, "n": score.n, "seeds": list(score.by_seed)}
             main = {
                 name: getattr(score, name) for name in ("value", "delta", "chance", "heuristic", "standard_error")
             }
-            yield {**common, "metric": target.metric, "main": True, **main, "same_task": target.same_task}
+            marks = {"same_task": target.same_task, "sees": sees}
+            yield {**common, "metric": target.metric, "main": True, **main, **marks}
             for metric, value in score.metrics.items():
                 if metric != target.metric:
                     yield {**common, "metric": metric, "main": False, "value": value}
@@ -62,6 +65,7 @@ def _records(label: LabelScore) -> Iterator[dict[str, Any]]:
             "seeds": list(target.by_seed),
             "incomplete": target.incomplete,
             "same_task": target.same_task,
+            "sees": sees,
         }
         with_english = {"value": target.mean, "delta": target.delta, "spread": target.spread}
         yield {

@@ -7,12 +7,13 @@ from typing import Literal
 
 from xfer.core.comparison import Comparison
 from xfer.core.label_scores import LabelScore, TargetScore
+from xfer.core.leaks import zero_shot
 from xfer.core.metrics.aggregate import mean
 from xfer.core.records import Record
 
 ABSENT = "–"
 BOLD = "Bold is the best of a column."
-INCOMPLETE, SAME_TASK, MIXED = "*", "†", "‡"
+INCOMPLETE, SAME_TASK, MIXED, SEES = "*", "†", "‡", "§"
 
 
 class Entry(Record):
@@ -234,7 +235,7 @@ def _largest_error(comparison: Comparison, target: str, language: str) -> float 
 
 def _marked(entry: Entry, score: TargetScore, rank: bool = True) -> Entry:
     mixed = any(language.mixed for language in score.by_language.values())
-    marks = INCOMPLETE * score.incomplete + SAME_TASK * score.same_task + MIXED * mixed
+    marks = INCOMPLETE * score.incomplete + SAME_TASK * score.same_task + MIXED * mixed + SEES * bool(score.sees)
     return entry.model_copy(
         update={"marks": marks if entry.value is not None else "", "eligible": rank and not score.partial}
     )
@@ -276,6 +277,7 @@ def legend(comparison: Comparison) -> list[str]:
         INCOMPLETE: "incomplete: targets, languages or seeds are missing (listed below); a mean of those there are",
         SAME_TASK: "the intermediate task is the target's own training task: more data of the same task",
         MIXED: "rows of unlike signatures were averaged",
+        SEES: "not zero-shot: training saw languages or rows of the evaluation (listed below)",
     }
     return [*lines, *(f"{mark} {meaning}." for mark, meaning in meanings.items() if mark in used)]
 
@@ -290,6 +292,7 @@ def notes(comparison: Comparison) -> list[str]:
             for label in comparison.labels
             if (same := [name for name, target in label.targets.items() if target.same_task])
         ),
+        *_seen_notes(comparison),
         *_missing_notes(comparison),
         *problem_lines(comparison),
     ]
@@ -321,6 +324,18 @@ def _floor_notes(comparison: Comparison) -> Iterator[str]:
     known = any(t.chance_zero_shot is not None for label in comparison.labels for t in label.targets.values())
     if quiet and known:
         yield "every zero-shot mean exceeds chance and its heuristic baseline by more than two standard errors"
+
+
+def _seen_notes(comparison: Comparison) -> Iterator[str]:
+    """One note per label and set of marks, e.g. "x: zero-shot: no, sees de, text sw (all targets)"."""
+    for label in comparison.labels:
+        held: dict[tuple[str, ...], list[str]] = {}
+        for name, target in label.targets.items():
+            held.setdefault(target.sees, []).append(name)
+        for sees, names in held.items():
+            if sees:
+                where = "all targets" if len(held) == 1 else ", ".join(names)
+                yield f"{label.label}: {zero_shot(sees)} ({where})"
 
 
 def _missing_notes(comparison: Comparison) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from xfer.api import Phase, PlanContext, Record, Strategy, hookimpl, intermediate_phases, target_phases
+from xfer.api import Phase, PlanContext, Record, Strategy, hookimpl, intermediate_phases, target_phases, with_budget
 
 
 class Params(Record):
@@ -10,12 +10,14 @@ class Params(Record):
 
     intermediate: str = ""
     """`a`, `a,b` (mixed), `a+b` (in sequence) or `all`; empty: the suite's default."""
+    budget: int = 0
+    """Intermediate examples a phase, the same number in every strategy that has this; 0: all."""
 
 
 def plan(context: PlanContext, params: Params) -> Sequence[Phase]:
     """Intermediate task(s) in English, target in English, zero-shot evaluation."""
     first = intermediate_phases(context, params.intermediate or context.suite.default_intermediate)
-    return *first, *target_phases(context, after=first[-1].name)
+    return *with_budget(first, params.budget), *target_phases(context, after=first[-1].name)
 
 
 ENGLISH_STILTS = Strategy(

@@ -1,8 +1,12 @@
 """The bundled suite: everything generated, everything offline."""
 
-from xfer.api import ModelSpec, PretrainRecipe, PretrainStage, Suite, hookimpl
+from collections.abc import Iterator
+from functools import partial
+
+from xfer.api import ModelSpec, PretrainRecipe, PretrainStage, Row, Suite, TaskSpec, hookimpl
 from xfer.plugins.mini.documents import documents
-from xfer.plugins.mini.rows import LANGUAGES
+from xfer.plugins.mini.rows import LANGUAGES, rows
+from xfer.plugins.mini.translations import translated
 
 RECIPE = PretrainRecipe(
     documents=documents,
@@ -52,6 +56,7 @@ SUITE = Suite(
     default_intermediate="mini-mnli",
     default_model="mini-xlmr",
     text_task="mini-text",
+    translated="gold",
     presets={
         "mini": {
             "": {
@@ -96,3 +101,13 @@ def xfer_suites() -> list[Suite]:
 def xfer_models() -> list[ModelSpec]:
     """Its pretrained model."""
     return [MODEL]
+
+
+@hookimpl
+def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str) -> Iterator[Row] | None:
+    """Translations of generated rows: the generator's own ("gold"), and the same with noise ("noisy")."""
+    generated = isinstance(task.rows, partial) and task.rows.func is rows
+    if via not in ("gold", "noisy") or not generated:
+        return None
+    assert isinstance(task.rows, partial)
+    return translated(task.rows.args[0], split, language, via)
