@@ -53,7 +53,8 @@ def test_flags_win_over_environment_over_file_over_defaults(
 def test_tables_are_merged_entry_by_entry(tmp_path: Path) -> None:
     path = config(
         tmp_path,
-        "[set]\ntrain.epochs = 2\n[set.target.mini-xnli]\nlr = 1e-4\nbatch_size = 4\n[limit]\ntrain = 9\ntest = 5\n",
+        "[set]\ntrain.epochs = 2\n[set.target.mini-xnli]\nlr = 1e-4\nbatch_size = 4\n"
+        "[limit]\ntrain = 9\ntest = 5\n",
     )
     flags = {"set": {"target.mini-xnli.learning_rate": 2e-4, "train.warmup": 0}, "limit": {"train": 3}}
     settings, _ = load_settings(flags, path)

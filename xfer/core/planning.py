@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xfer.core import leaks
-from xfer.core.errors import UnknownName, UserError, raise_all
+from xfer.core.errors import PluginError, UnknownName, UserError, XferError, raise_all
 from xfer.core.models import Model, has_lm_head
 from xfer.core.records import (
     PRETRAINED,
@@ -28,6 +28,7 @@ from xfer.core.records import (
     TaskUse,
     TrainSettings,
 )
+from xfer.core.registry import BUILTIN
 from xfer.core.run import Toolkit
 from xfer.core.settings import RunSettings, check_overrides, resolve_options, resolve_training
 from xfer.core.start_points import StartPoint, start_points
@@ -66,9 +67,12 @@ def build_plan(
     targets = _targets(settings, toolkit, suite)
     starts = starts or start_points(settings, toolkit, suite)
     builder = _Builder(settings, toolkit, suite, preset, tasks, formats, model, precision, fingerprint)
+    if settings.intermediate and not any("intermediate" in start.strategy.params.model_fields for start in starts):
+        named = " ".join(settings.intermediate)
+        builder.tell(f"--intermediate {named} is not used: no chosen strategy takes it", stage="plan")
     cells = []
     for start in starts:
-        for seed in settings.seeds:
+        for seed in dict.fromkeys(settings.seeds):
             for target in targets:
                 chain = builder.chain(start, seed, target)
                 if chain:
@@ -133,7 +137,7 @@ class _Builder:
         )
         ids: dict[str, str] = {}
         found: dict[str, PlannedPhase] = {}
-        for phase in start.strategy.plan(context, start.params):
+        for phase in self._phases(start, context):
             missing = [name for name in (*phase.starts_from, *phase.needs) if name not in {*ids, PRETRAINED}]
             if missing or phase.name in ids:
                 raise UserError(
@@ -148,6 +152,22 @@ class _Builder:
             ids[phase.name] = planned.id
         self.phases |= {id: planned for id, planned in found.items() if id not in self.phases}
         return list(dict.fromkeys(self._ancestors(ids[phase.name]))) if ids else []
+
+    def _phases(self, start: StartPoint, context: PlanContext) -> tuple[Phase, ...]:
+        """What the strategy plans. Raises PluginError where a third party's fails."""
+        try:
+            phases = tuple(start.strategy.plan(context, start.params))
+            if wrong := [phase for phase in phases if not isinstance(phase, Phase)]:
+                raise TypeError(f"it planned a {type(wrong[0]).__name__} where a Phase belongs")
+            return phases
+        except XferError:
+            raise
+        except Exception as error:
+            owner = self.toolkit.strategies.owner(start.strategy)
+            if owner == BUILTIN:
+                raise
+            told = f"{type(error).__name__}: {error}"
+            raise PluginError(f"strategy {start.strategy.name} of plugin {owner} failed: {told}") from error
 
     def _ancestors(self, id: str) -> Iterator[str]:
         for parent in (*self.phases[id].needs, *self.phases[id].parents):
@@ -169,6 +189,8 @@ class _Builder:
         wanted = use.languages
         if evaluates and self.settings.language:
             wanted = tuple(code for code in wanted if code in self.settings.language)
+            if not wanted:
+                self.tell(f"{task.name}: not scored, for it has none of {', '.join(self.settings.language)}")
         present = [code for code in wanted if self.fingerprint(task, use.split, code, use.via) is not None]
         absent = [code for code in wanted if code not in present]
         strict = not evaluates and not (use.where_present and present)
@@ -180,11 +202,12 @@ class _Builder:
             )
         if absent:
             lacking = "its averages are incomplete" if evaluates else "training goes without"
-            self._tell(f"{task.name}: no {use.split} rows in {', '.join(absent)}; {lacking}")
+            self.tell(f"{task.name}: no {use.split} rows in {', '.join(absent)}; {lacking}")
         return use.model_copy(update={"languages": tuple(present)}) if present else None
 
-    def _tell(self, message: str) -> None:
-        problem = Problem(stage="data", message=message, where=str(self.settings.data_root or ""))
+    def tell(self, message: str, stage: str = "data") -> None:
+        """A problem of the plan, once."""
+        problem = Problem(stage=stage, message=message, where=str(self.settings.data_root or ""))
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -202,7 +225,7 @@ class _Builder:
         identity = {
             "schema": SCHEMA,
             "does": phase.does,
-            "uses": [self._use_identity(use) for use in phase.uses],
+            "uses": [self._use_identity(use) | self._dev_identity(use, phase, settings) for use in phase.uses],
             "parents": parents,
             "heads": phase.heads,
             "sampling": phase.sampling.model_dump(mode="json"),
@@ -240,7 +263,7 @@ class _Builder:
     def _tell_of_lm_head(self, phase: Phase) -> None:
         masked = any(self.tasks[use.task].format == "masked-lm" and not use.counts_only for use in phase.uses)
         if masked and not has_lm_head(self.model.folder):
-            self._tell(
+            self.tell(
                 f"{self.model.name} has no masked-LM head; continued masked LM begins with one drawn afresh, whose "
                 "transform is random (its output layer is tied to the embeddings)"
             )
@@ -260,6 +283,26 @@ class _Builder:
             "limit": self.settings.limit.of(use.split),
             "data": {code: self.fingerprint(task, use.split, code, use.via) for code in use.languages},
         }
+
+    def _dev_identity(self, use: TaskUse, phase: Phase, settings: Mapping[str, TrainSettings]) -> dict[str, Any]:
+        """The dev rows that numbers depend on: English ones that weights are chosen on, those of a threshold."""
+        task = self.tasks[use.task]
+        languages: tuple[str, ...]
+        if phase.does == "train" and settings[use.task].keep == "best" and task.format != "masked-lm":
+            languages, via = (() if use.counts_only else ("en",)), "original"
+        elif phase.does == "evaluate" and task.tune is not None:
+            languages, via = use.languages, use.via
+        else:
+            return {}
+        data = {code: self.fingerprint(task, task.dev_split, code, via) for code in languages}
+        if absent := [code for code, rows in data.items() if rows is None]:
+            raise UserError(
+                f"{task.name}: no {task.dev_split} rows in {', '.join(absent)}, which "
+                + ("keep=best chooses the weights on" if phase.does == "train" else "its threshold is tuned on"),
+                where=str(self.settings.data_root or "hub"),
+                fix="fetch them" + (", or --set train.keep=last" if phase.does == "train" else ""),
+            )
+        return {"dev": {"limit": self.settings.limit.of(task.dev_split), "data": data}}
 
 
 def _lean(record: Record, added: Iterable[str], never: Iterable[str] = ()) -> dict[str, Any]:
