@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,7 +51,23 @@ def _group(kind: str) -> typer.Typer:
         fields = _plugin_fields(name) if kind == "plugins" else _fields(getattr(bootstrap.load(), kind).get(name))
         print(json.dumps(fields, indent=2, ensure_ascii=False) if json_ else _text(fields))
 
+    if kind == "plugins":
+        group.command("new")(new)
+
     return group
+
+
+def new(
+    kind: Annotated[str, typer.Argument(help="task or strategy.")],
+    name: Annotated[str, typer.Argument(help="Name of the task or strategy; the package is called xfer-NAME.")],
+    output: Annotated[Path, typer.Option(help="Folder that the package's folder is put in.")] = Path("."),
+) -> None:
+    """Write a package with a plugin of your own; its tests pass at once."""
+    from xfer.scaffold import new_package
+
+    folder = new_package(kind, name, output)
+    print(folder)
+    print(f"next: pytest {folder}; then pip install -e {folder}", file=sys.stderr)
 
 
 def _print_list(kind: str, json_: bool) -> None:
