@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,14 +23,14 @@ RootOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
-data = typer.Typer(
-    help="Data sets: what is there, and getting the rest.", rich_markup_mode=None, no_args_is_help=True
-)
+data = typer.Typer(help="Data sets: what is there, and how to get the rest.", no_args_is_help=True)
 
 
 def add(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(data, name="data")
+    app.command()(export)
+    app.command()(score)
 
 
 @data.command("verify")
@@ -98,6 +99,115 @@ def fetch(
         print(f"error: {message}", file=sys.stderr)
     if missing:
         raise typer.Exit(ExitStatus.SOME_FAILED)
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="Name of a run in the store.")],
+    output: Annotated[Path, typer.Option(help="Folder for the files; it must not be there yet.")],
+    to: Annotated[str, typer.Option(help="Whose layout: xtreme.")] = "xtreme",
+    label: Annotated[str, typer.Option(help="The start point, where the run has several.")] = "",
+    seed: Annotated[int | None, typer.Option(help="The seed, where the run has several.")] = None,
+    store: Annotated[Path | None, typer.Option(envvar="XFER_STORE", help="[default: runs]")] = None,
+    data_root: RootOption = None,
+) -> None:
+    """Write a run's predictions as the submission folder of the XTREME benchmark."""
+    from xfer.core.export import export as write
+    from xfer.core.settings import RunSettings
+    from xfer.core.store import Store
+
+    if to != "xtreme":
+        raise UserError(f"no layout named {to!r}", fix="--to xtreme")
+    kept = Store(store or RunSettings().store)
+    stored = kept.load_run(run)
+    settings = _settings(data_root or stored.settings.get("data_root"), stored.settings.get("limit") or {})
+    toolkit = bootstrap.load()
+    examples = partial(_examples, toolkit, settings)
+    for path in write(stored, kept, toolkit.tasks, examples, output, label, seed, _tell):
+        print(path)
+
+
+def score(
+    predictions: Annotated[Path, typer.Option(help="A folder in the layout of an XTREME submission.")],
+    target: TargetOption = None,
+    suite: SuiteOption = "xtreme",
+    language: LanguageOption = None,
+    data_root: RootOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Score the first so many examples of each.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Score prediction files with the tasks' own scorers."""
+    from xfer.core.submission import prediction_file
+    from xfer.core.submission import score as score_file
+
+    toolkit = bootstrap.load()
+    settings = _settings(data_root, {"test": limit, "dev": limit} if limit else {})
+    names = _split(target) or _predicted(predictions, toolkit, suite)
+    languages = _split(language)
+    found: list[dict[str, Any]] = []
+    for name in names:
+        task = toolkit.tasks.get(name)
+        for code in [code for code in task.languages if not languages or code in languages]:
+            rows = _examples(toolkit, settings, task, task.eval_split, code)
+            scores = score_file(task, code, rows, prediction_file(predictions, task, code))
+            found += [
+                {"task": name, "language": code, "metric": metric, "value": value, "n": len(rows)}
+                | {"main": metric == task.main_score}
+                for metric, value in scores.items()
+            ]
+    if not found:
+        raise UserError("nothing to score", fix=f"languages: {', '.join(languages)}; targets: {', '.join(names)}")
+    means = _means(found)
+    if json_:
+        print(json.dumps({"scores": found, "means": means}, ensure_ascii=False, indent=2))
+        return
+    _table(
+        ("task", "language", "metric", "points", "n"),
+        [(o["task"], o["language"], o["metric"], f"{o['value']:.2f}", str(o["n"])) for o in found],
+    )
+    for name, mean in means.items():
+        print(f"mean of {name} over languages: {mean:.2f}")
+
+
+def _predicted(predictions: Path, toolkit: Any, suite: str) -> list[str]:
+    """The suite's targets that the folder holds predictions of."""
+    from xfer.core.submission import prediction_file
+
+    targets = {name: toolkit.tasks.get(name) for name in toolkit.suites.get(suite).targets}
+    found = [
+        name
+        for name, task in targets.items()
+        if prediction_file(predictions, task, task.languages[0]).parent.is_dir()
+    ]
+    if not found:
+        raise UserError(f"no predictions of suite {suite}", str(predictions), f"folders: {', '.join(targets)}")
+    return found
+
+
+def _means(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Mean of the main score of every task over its languages, as XTREME takes it."""
+    means = {}
+    for name in dict.fromkeys(one["task"] for one in found):
+        values = [one["value"] for one in found if one["task"] == name and one["main"]]
+        means[name] = sum(values) / len(values)
+    return means
+
+
+def _settings(data_root: Any, limit: Mapping[str, Any]) -> Any:
+    from xfer.core.settings import RunSettings
+
+    return RunSettings(data_root=Path(data_root) if data_root else None, limit=dict(limit))
+
+
+def _examples(toolkit: Any, settings: Any, task: Any, split: str, language: str) -> list[Any]:
+    """Examples as a run with these settings has them."""
+    from xfer.core.data import load_examples
+
+    answer = toolkit.manager.first(
+        "xfer_load_rows", task=task, split=split, language=language, via="original", settings=settings
+    )
+    if answer is None:
+        raise UserError(f"{task.name}: nobody loads {split} rows in {language}")
+    return load_examples(task, split, language, answer[0], settings.limit.of(split)).examples
 
 
 def _needs(target: Names, suite: str, language: Names) -> Sequence[Any]:
