@@ -128,7 +128,9 @@ def run(
 
 @app.command("eval")
 def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="Model folder, hub id, or a phase folder of a store.")],
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="Model folder, hub id, or a phase folder of a store.")
+    ],
     suite: SuiteOption = None,
     target: TargetOption = None,
     language: LanguageOption = None,
@@ -154,7 +156,9 @@ def evaluate(
 
 @app.command()
 def compare(
-    places: Annotated[list[Path] | None, typer.Argument(help="Stores or run folders. [default: ./runs]")] = None,
+    places: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PLACE]...", help="Stores or run folders. [default: ./runs]")
+    ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="LABEL", help="The label that deltas are taken from. [default: none]")
     ] = None,

@@ -46,7 +46,10 @@ def _group(kind: str) -> typer.Typer:
         _print_list(kind, json_)
 
     @group.command("show")
-    def show(name: str, json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    def show(
+        name: Annotated[str, typer.Argument(metavar="NAME")],
+        json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ) -> None:
         """Show one."""
         fields = _plugin_fields(name) if kind == "plugins" else _fields(getattr(bootstrap.load(), kind).get(name))
         print(json.dumps(fields, indent=2, ensure_ascii=False) if json_ else _text(fields))
@@ -58,8 +61,10 @@ def _group(kind: str) -> typer.Typer:
 
 
 def new(
-    kind: Annotated[str, typer.Argument(help="task or strategy.")],
-    name: Annotated[str, typer.Argument(help="Name of the task or strategy; the package is called xfer-NAME.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="task or strategy.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the task or strategy; the package is called xfer-NAME.")
+    ],
     output: Annotated[Path, typer.Option(help="Folder that the package's folder is put in.")] = Path("."),
 ) -> None:
     """Write a package with a plugin of your own; its tests pass at once."""

@@ -164,7 +164,7 @@ def test_labels_are_the_strategy_and_what_differs(
         ({"strategy": "english-stilts", "intermediate": "toy-mroe"}, "did you mean toy-more"),
         ({"strategy": "english-stilts", "intermediate": "toy-pairs"}, "toy-pairs has no English training set"),
         ({"target": "toy-clas"}, "did you mean toy-class"),
-        ({"target": "toy-class", "language": "fr"}, "known: de, en (of the chosen targets)"),
+        ({"target": "toy-class", "language": "fr"}, "(there are de, en)"),
         ({"preset": "papre"}, "no preset named 'papre'"),
         ({"suite": "mini", "target": "mini-xnil"}, "did you mean mini-xnli"),
         ({"set": {"target.toy-clas.lr": 1}}, "did you mean target.toy-class.learning_rate"),

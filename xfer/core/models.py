@@ -18,7 +18,8 @@ WEIGHT_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-FINGERPRINTED = ("config.json", "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt")
+TOKENISERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+FINGERPRINTED = ("config.json", "merges.txt", *TOKENISERS)
 _DOWNLOADED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 
 
@@ -45,6 +46,7 @@ def resolve_model(name: str, spec: ModelSpec | None, allow_pickle: bool = False)
     folder = _folder(location, spec.revision if spec else "main", allow_pickle)
     config = _config(folder)
     _check_weights(folder, allow_pickle)
+    _check_tokeniser(folder)
     label = spec.name if spec else (folder.name if Path(name).is_dir() else name)
     return Model(
         name=label,
@@ -134,6 +136,16 @@ def has_lm_head(folder: Path) -> bool:
     else:
         return True
     return any(name.startswith(HEAD_NAMES) for name in names)
+
+
+def _check_tokeniser(folder: Path) -> None:
+    """Without its files, transformers makes an empty tokeniser and says nothing."""
+    if not any((folder / name).is_file() for name in TOKENISERS) and not any(folder.glob("*.model")):
+        raise UserError(
+            "not a checkpoint folder: the tokeniser (tokenizer.json) is missing",
+            where=str(folder),
+            fix="put tokenizer.json and tokenizer_config.json beside the weights",
+        )
 
 
 _seen: dict[tuple[str, int, int], str] = {}

@@ -104,7 +104,8 @@ def _targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[Task
     for language in settings.language:
         known = {code for task in targets.values() for code in task.languages}
         if language not in known:
-            problems.append(UnknownName("language", language, known, extra="(of the chosen targets)"))
+            there = f"(there are {', '.join(sorted(known))})"
+            problems.append(UnknownName("language", language, known, there))
     raise_all(problems)
     return list(targets.values())
 
@@ -198,7 +199,7 @@ class _Builder:
             raise UserError(
                 f"{task.name}: no {use.split} rows in {', '.join(absent)}",
                 where=str(self.settings.data_root or "hub"),
-                fix="fetch them (the folder layout of `hf download`), or leave the language or target out",
+                fix=f"`xfer data fetch --target {task.name}` gets what can be had; or leave the language or target out",
             )
         if absent:
             lacking = "its averages are incomplete" if evaluates else "training goes without"
@@ -300,7 +301,8 @@ class _Builder:
                 f"{task.name}: no {task.dev_split} rows in {', '.join(absent)}, which "
                 + ("keep=best chooses the weights on" if phase.does == "train" else "its threshold is tuned on"),
                 where=str(self.settings.data_root or "hub"),
-                fix="fetch them" + (", or --set train.keep=last" if phase.does == "train" else ""),
+                fix=f"`xfer data fetch --target {task.name}` gets what can be had"
+                + (", or --set train.keep=last" if phase.does == "train" else ""),
             )
         return {"dev": {"limit": self.settings.limit.of(task.dev_split), "data": data}}
 
