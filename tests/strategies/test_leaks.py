@@ -1,5 +1,7 @@
 """Whether a score is zero-shot: computed from the plan, and attached to plans, rows and reports."""
 
+import csv
+import io
 from collections.abc import Callable
 
 import pytest
@@ -76,4 +78,8 @@ def test_marks_reach_the_plan_every_row_and_every_report(planned: Planned, run: 
         assert "zero-shot: no, sees text ru" in report, format
         assert "§" in report or "\\S" in report, format
     assert '"sees": [\n            "text ru"' in commands.report(comparison, "json")
-    assert ",text ru\n" in commands.report(comparison, "csv")
+    table = list(csv.DictReader(io.StringIO(commands.report(comparison, "csv"))))
+    marked = {
+        row["label"]: row["sees"] for row in table if row["target"] == "mini-xnli" and row["language"] == "de"
+    }
+    assert marked == {name: "; ".join(sees) for name, sees in expected.items()}

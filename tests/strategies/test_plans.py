@@ -31,6 +31,14 @@ TEXTS = (
     "translated-stilts[via=mt,languages=de,sw,english=false]",
     "translated-stilts[via=noisy,budget=9]",
     "translate-train",
+    "layer-attention",
+    "layer-attention[of=english-stilts,pooling=3,role=all]",
+    "checkpoint-average",
+    "checkpoint-average[of=english-stilts[intermediate=kit-first+kit-second],snapshots=3,role=all]",
+    "task-vectors",
+    "task-vectors[to=target,scale=0.5,languages=de,zh]",
+    "lr-sweep",
+    "lr-sweep[of=mlm-stilts[languages=de],rates=1e-05,3e-05,role=all,dev=50]",
     "translate-train[of=mlm-stilts[intermediate=kit-second,languages=de],via=mt,languages=de]",
 )
 

@@ -3,10 +3,9 @@
 import json
 import os
 import subprocess
-import sys
 import sysconfig
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Python]:
+def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
     """Python of a clean environment that sees the packages of this one, but installs into its own."""
     folder = tmp_path_factory.mktemp("clean") / "venv"
     venv.create(folder, with_pip=True, symlinks=os.name != "nt")
@@ -41,7 +40,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Python]:
             cwd=cwd or folder, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    yield run
+    return run
 
 
 def write(path: Path, rows: list[dict[str, object]]) -> None:

@@ -85,7 +85,8 @@ def test_a_loose_file_runs(
             path.write_text("".join(rows), encoding="utf-8")
     outcome = run_xfer(
         "run", "--plugin", file, "--plugin", task, "--strategy", "mine[budget=8]", "--target", "mood",
-        "--target", "mini-tatoeba", "--language", "en,de", "--model", tiny_encoder("xlm-roberta"), "--limit", "test=8",
+        "--target", "mini-tatoeba", "--language", "en,de", "--model", tiny_encoder("xlm-roberta"),
+        "--limit", "test=8",
         "--data-root", tmp_path / "data", "--store", tmp_path / "store", "--set", "train.epochs=1", "--json",
     )  # fmt: skip
     status, out, err = outcome  # type: ignore[misc]

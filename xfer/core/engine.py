@@ -25,6 +25,7 @@ from xfer.core.errors import (
     UserError,
     XferError,
 )
+from xfer.core.loading import load_object
 from xfer.core.locks import phase_lock
 from xfer.core.records import Cell, Plan, PlannedPhase, Problem, ResultRow
 from xfer.core.registry import BUILTIN
@@ -168,19 +169,23 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
+KINDS = {
+    "train": "xfer.core.train_phase:run_train_phase",
+    "evaluate": "xfer.core.evaluate:run_evaluate_phase",
+    "average": "xfer.core.merging:run_average_phase",
+    "combine": "xfer.core.merging:run_combine_phase",
+    "select": "xfer.core.merging:run_select_phase",
+}
+"""What runs each of core's kinds of phases."""
+
+
 def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
-    """Core's answer to `xfer_run_phase`: "train" and "evaluate"; None for other kinds."""
-    if phase.phase.does == "train":
-        from xfer.core.train_phase import run_train_phase
-
-        run_train_phase(phase, run)
-        return True
-    if phase.phase.does == "evaluate":
-        from xfer.core.evaluate import run_evaluate_phase
-
-        run_evaluate_phase(phase, run)
-        return True
-    return None
+    """Core's answer to `xfer_run_phase`: the kinds in `KINDS`; None for others."""
+    path = KINDS.get(phase.phase.does)
+    if path is None:
+        return None
+    load_object(path)(phase, run)
+    return True
 
 
 def _release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase]) -> None:

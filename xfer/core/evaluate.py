@@ -59,14 +59,9 @@ def _evaluate_use(
 ) -> list[dict[str, Any]]:
     task: TaskSpec = run.toolkit.tasks.get(use.task)
     examples = {code: load_examples(run, task, use.split, code, use.via) for code in use.languages}
-    code, head_task = _code(planned, run, task)
-    masked_lm = task.format == "masked-lm"
-    encoder = load_encoder(planned, run, with_lm_head=masked_lm)
+    encoder = load_encoder(planned, run, with_lm_head=task.format == "masked-lm")
+    code, head, pooling = head_of_task(task, origin(planned, run), planned.options[task.name], encoder, run)
     layer = _layer(code, encoder)
-    head: nn.Module | None = encoder.lm_head
-    pooling: Pooling = layer
-    if code.trainable and not masked_lm:
-        head, pooling = load_head(origin(planned, run), head_task, encoder)
     for module in (encoder, head, pooling):
         if isinstance(module, nn.Module):
             module.to(run.device.torch_device)
@@ -87,13 +82,22 @@ def _evaluate_use(
     return [{**line, "layer": layer} for line in lines]
 
 
-def _code(planned: PlannedPhase, run: Run, task: TaskSpec) -> tuple[FormatCode, FormatCode]:
-    """The target's format code, and the one under whose name its head was trained (XNLI: mnli)."""
-    heads = stored_heads(origin(planned, run))
+def head_of_task(
+    task: TaskSpec, folder: Path, options: Mapping[str, Any], encoder: Encoder, run: Run
+) -> tuple[FormatCode, nn.Module | None, Pooling]:
+    """A task's format code, with the head that a phase's folder holds for it and what that reads.
+
+    The head may bear the name of the task's training task (XNLI: mnli). Masked LM uses the encoder's own head,
+    retrieval none. Raises UserError where the folder has no head for the task.
+    """
+    heads = stored_heads(folder)
     name = task.name if task.name in heads else (task.training_task or task.name)
     labels = tuple(heads.get(name, {}).get("labels", task.labels))
-    code = format_code(run, task, labels, planned.options[task.name])
-    return code, format_code(run, run.toolkit.tasks.get(name), labels, planned.options[task.name])
+    code = format_code(run, task, labels, options)
+    if task.format == "masked-lm" or not code.trainable:
+        return code, encoder.lm_head, _layer(code, encoder)
+    trained = format_code(run, run.toolkit.tasks.get(name), labels, options)
+    return code, *load_head(folder, trained, encoder)
 
 
 def _layer(code: FormatCode, encoder: Encoder) -> int | None:

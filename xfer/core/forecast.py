@@ -17,6 +17,8 @@ from xfer.core.sampling import shared_steps
 
 CHECKPOINTS_KEPT = 2
 MOMENTS = 2
+WITH_WEIGHTS = ("train", "average", "combine", "select")
+"""Kinds of phases that leave weights behind."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,22 @@ def disk(plan: Plan, needed: set[str], model: Model, keep: str) -> Disk:
     """Forecast for the phases of `needed`: weights lie there until all that starts from them is done."""
     weights = weight_bytes(model)
     last_use = {parent: place for place, planned in enumerate(plan.phases) for parent in planned.parents}
-    held: dict[str, PlannedPhase] = {}
+    held: dict[str, tuple[PlannedPhase, int]] = {}
     peak = 0
     for place, planned in enumerate(plan.phases):
-        if planned.id in needed and planned.phase.does == "train":
-            best = any(settings.keep == "best" for settings in planned.settings.values())
-            running = CHECKPOINTS_KEPT * weights * (1 + MOMENTS + best) + weights
-            peak = max(peak, len(held) * weights + running)
-            held[planned.id] = planned
-        for id in [id for id, one in held.items() if last_use.get(id, place) <= place and not _kept(one, keep)]:
-            del held[id]
-    return Disk(peak=peak, final=len(held) * weights)
+        if planned.id in needed and planned.phase.does in WITH_WEIGHTS:
+            own = weights
+            running = weights
+            if planned.phase.does == "train":
+                best = any(settings.keep == "best" for settings in planned.settings.values())
+                own *= 1 + planned.settings[""].snapshots
+                running = CHECKPOINTS_KEPT * weights * (1 + MOMENTS + best) + 2 * own - weights
+            peak = max(peak, sum(size for _, size in held.values()) + running)
+            held[planned.id] = planned, own
+        for id, (one, _) in list(held.items()):
+            if last_use.get(id, place) <= place and not _kept(one, keep):
+                del held[id]
+    return Disk(peak=peak, final=sum(size for _, size in held.values()))
 
 
 def _kept(planned: PlannedPhase, keep: str) -> bool:
