@@ -162,6 +162,17 @@ def compare(
     baseline: Annotated[
         str | None, typer.Option(metavar="LABEL", help="The label that deltas are taken from. [default: none]")
     ] = None,
+    strategy: Annotated[
+        Names, typer.Option(metavar="NAME", help="Strategy or label; repeat. [default: all there are]")
+    ] = None,
+    target: TargetOption = None,
+    language: LanguageOption = None,
+    by: Annotated[str, typer.Option(help="Means besides targets: task, language, family, script.")] = "task",
+    metric: Annotated[str | None, typer.Option(help="Another metric than each target's main one.")] = None,
+    test: Annotated[str, typer.Option(help="Paired test: bootstrap, permutation.")] = "bootstrap",
+    correct: Annotated[str, typer.Option(help="Correction for many tests: holm, fdr, none.")] = "holm",
+    alpha: Annotated[float, typer.Option(help="Level of the tests.")] = 0.05,
+    against: Annotated[str | None, typer.Option(help="Published numbers beside these: paper.")] = None,
     format: Annotated[str, typer.Option(metavar="NAME", help="table, markdown, json, csv, latex, html.")] = "table",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
     mixed: Annotated[bool, typer.Option(help="Average rows of unlike signatures, and mark them.")] = False,
@@ -170,7 +181,11 @@ def compare(
     from xfer import commands
     from xfer.core import files
 
-    comparison = commands.compare(*(places or ()), baseline=baseline, mixed=mixed)
+    comparison = commands.compare(
+        *(places or ()), baseline=baseline, mixed=mixed, strategy=strategy or (), target=_split(target) or (),
+        language=_split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
+        against=against,
+    )  # fmt: skip
     text = commands.report(comparison, format)
     if output is None:
         sys.stdout.write(text)

@@ -180,11 +180,12 @@ def load_results(*places: str | Path) -> list[ResultRow]:
     return rows
 
 
-def compare(*places: str | Path, baseline: str | None = None, mixed: bool = False) -> "Comparison":
+def compare(*places: str | Path, baseline: str | None = None, mixed: bool = False, **options: Any) -> "Comparison":
     """Compare the runs in stores or run folders; the same as `xfer compare`.
 
-    `mixed` averages rows of unlike signatures, marked. Raises UserError for places without runs, a baseline
-    that is not there, and rows that were not computed alike.
+    `mixed` averages rows of unlike signatures, marked. Other options are those of the command: `strategy`,
+    `target`, `language` (sequences), `by`, `metric`, `test`, `correct`, `alpha`, `against`. Raises UserError for
+    places without runs, names that are not there, and rows that were not computed alike.
     """
     folders = [folder for place in places or (RunSettings().store,) for folder in _run_folders(Path(place))]
     problems = [
@@ -194,7 +195,7 @@ def compare(*places: str | Path, baseline: str | None = None, mixed: bool = Fals
     notes: list[str] = []
     if not mixed and not any(folder == Path(place) for folder in folders for place in places):
         rows, notes = _of_latest(rows)
-    return compared(rows, problems, baseline, mixed, notes)
+    return compared(rows, problems, baseline, mixed, notes, folders=folders, **options)
 
 
 def compared(
@@ -203,11 +204,31 @@ def compared(
     baseline: str | None = None,
     mixed: bool = False,
     notes: Sequence[str] = (),
+    *,
+    folders: Sequence[Path] = (),
+    strategy: Sequence[str] = (),
+    target: Sequence[str] = (),
+    language: Sequence[str] = (),
+    metric: str | None = None,
+    by: str = "task",
+    against: str | None = None,
+    **procedure: Any,
 ) -> "Comparison":
-    """Compare rows, with what the installed tasks and suites know of them: languages, training sets, notes."""
+    """Compare rows, with what the installed tasks and suites know of them: languages, training sets, notes.
+
+    `folders` are the runs' own, in stores whose phases tell predictions, training logs and costs.
+    """
+    from xfer.core.comparable import chosen_rows
     from xfer.core.comparison import DEFAULT_BASELINE
     from xfer.core.comparison import compare as compare_rows
+    from xfer.core.evidence import Evidence
+    from xfer.core.groups import checked_by
+    from xfer.core.provenance import licences, run_commands
+    from xfer.core.significance import checked_procedure
 
+    how = checked_procedure(**procedure)
+    chosen = DEFAULT_BASELINE if baseline is None else baseline
+    rows = chosen_rows(rows, strategy, target, language, metric, chosen)
     toolkit = bootstrap.load()
     suites = [
         toolkit.suites.get(name) for name in dict.fromkeys(row.suite for row in rows) if name in toolkit.suites
@@ -215,14 +236,28 @@ def compared(
     order = [name for suite in suites for name in suite.targets] + [row.task for row in rows]
     tasks = {name: toolkit.tasks.get(name) for name in dict.fromkeys(order) if name in toolkit.tasks}
     seen = {row.task for row in rows}
+    trained = {part for row in rows for part in row.intermediate.replace("+", ",").split(",")}
+    used = [task for name, task in tasks.items() if name in seen]
+    used += [toolkit.tasks.get(name) for name in sorted(trained) if name in toolkit.tasks]
+    roots = tuple(dict.fromkeys(folder.absolute().parent.parent for folder in folders))
     return compare_rows(
         rows,
-        DEFAULT_BASELINE if baseline is None else baseline,
+        chosen,
         problems,
         training_tasks={name: task.training_task or name for name, task in tasks.items()},
-        languages={name: task.languages for name, task in tasks.items() if name in seen},
+        languages={
+            name: [code for code in task.languages if not language or code in language]
+            for name, task in tasks.items()
+            if name in seen
+        },
         notes=[*(suite.note for suite in suites if suite.note), *notes],
         mixed=mixed,
+        formats={name: task.format for name, task in tasks.items()},
+        evidence=Evidence(roots) if roots else None,
+        procedure=how,
+        by=checked_by(by),
+        against=against,
+        provenance={"commands": run_commands(folders), "licences": licences(used)},
     )
 
 

@@ -1,5 +1,7 @@
 """Result rows for the tests: a grid of labels, seeds, targets and languages with scores made from a formula."""
 
+import re
+
 from xfer.core.records import ResultRow
 
 TARGETS = {
@@ -13,6 +15,11 @@ LABELS = {
     "english-stilts[intermediate=mini-squad-v1]": ("english-stilts", "mini-squad-v1", -1.5),
 }
 TRAINING = {"mini-xnli": "mini-mnli"}
+
+
+def phase_of(label, task, seed):
+    """An id that a phase may have."""
+    return "-".join(re.findall("[a-z0-9]+", f"{label} {task} {seed}".lower()))[:64].strip("-")
 
 
 def row(label="none", task="mini-xnli", language="en", seed=0, value=50.0, **changes):
@@ -39,7 +46,7 @@ def row(label="none", task="mini-xnli", language="en", seed=0, value=50.0, **cha
         "standard_error": 2.0,
         "chance": chance,
         "heuristic": heuristic,
-        "phase": f"{label}/{task}/{seed}",
+        "phase": phase_of(label, task, seed),
         "signature": f"task={task}-v1;split=test;via=original;limit=200",
         "data_fingerprint": f"data-{task}-{language}",
         "xfer_version": "0.1.0",

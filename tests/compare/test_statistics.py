@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfer.core.statistics import (
-    false_discovery_rate,
-    holm,
-    paired_bootstrap,
-    permutation_test,
-    t_interval,
-    t_quantile,
-)
+from xfer.core.paired import paired_test, paired_tests
+from xfer.core.statistics import false_discovery_rate, holm, t_interval, t_quantile
+
+
+def paired_bootstrap(first, second, **options):
+    return paired_test(first, second, "bootstrap", **options)
+
+
+def permutation_test(first, second, **options):
+    return paired_test(first, second, "permutation", **options).p_value
+
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 POINTS = st.lists(
@@ -112,7 +115,7 @@ def test_tests_are_symmetric_and_within_bounds(pairs):
 def test_equal_systems_differ_by_chance_only_and_unlike_ones_do_not():
     scores = [0.0, 100.0] * 50
     same = paired_bootstrap(scores, scores)
-    assert (same.difference, same.low, same.high, same.p_value, same.n) == (0, 0, 0, 1, 100)
+    assert (same.difference, same.low, same.high, same.p_value, same.n, same.seeds) == (0, 0, 0, 1, 100, 1)
     assert permutation_test(scores, scores) == 1
     better = paired_bootstrap([100.0] * 80 + [0.0] * 20, scores)
     assert better.difference == 30
@@ -142,11 +145,78 @@ def test_drawn_permutations_come_close_to_the_normal_approximation():
 @pytest.mark.parametrize("test", [paired_bootstrap, permutation_test])
 @pytest.mark.parametrize(
     ("first", "second"),
-    [([1.0], [2.0]), ([1.0, 2.0], [1.0]), ([1.0, math.nan], [1.0, 2.0]), ([[1.0], [2.0]], [[1.0], [2.0]])],
+    [
+        ([1.0], [2.0]),
+        ([1.0, 2.0], [1.0]),
+        ([1.0, math.nan], [1.0, 2.0]),
+        ([[1.0], [2.0]], [[1.0], [2.0]]),
+        ([], []),
+    ],
 )
 def test_scores_that_cannot_be_paired_are_refused(test, first, second):
     with pytest.raises(ValueError, match="paired scores"):
         test(first, second)
+
+
+def test_many_cells_at_once_are_the_cells_one_by_one():
+    random = np.random.default_rng(3)
+    cells = [random.normal(shift, 30, size=(1, 80)) for shift in (0, 5, 20)]
+    for test in ("bootstrap", "permutation"):
+        together = paired_tests(cells, test)
+        alone = [paired_tests([cell], test)[0] for cell in cells]
+        for one, other in zip(together, alone, strict=True):
+            assert one.model_dump() == pytest.approx(other.model_dump(), abs=1e-9)
+    assert paired_tests([]) == []
+
+
+def test_cells_of_unlike_size_are_refused():
+    with pytest.raises(ValueError, match="paired scores"):
+        paired_tests([np.zeros((1, 5)), np.zeros((1, 6))])
+    with pytest.raises(ValueError, match="paired scores"):
+        paired_tests([np.zeros(5)])
+
+
+def test_beyond_the_resamples_p_values_go_on_falling():
+    gains = [paired_test([100.0] * n + [0.0] * (200 - n), [0.0] * 200) for n in (20, 40, 80)]
+    assert [gain.p_value for gain in gains] == sorted([gain.p_value for gain in gains], reverse=True)
+    assert gains[0].p_value < 1e-4
+    # 80 of 200 examples won, none lost: the sign test's p-value is 2 ** -79, the normal's is larger.
+    assert 2**-79 < gains[2].p_value < 1e-15
+    assert permutation_test([100.0] * 80 + [0.0] * 120, [0.0] * 200) < 1e-15
+
+
+def test_two_seeds_count_as_their_mean_and_three_as_a_source_of_variance():
+    random = np.random.default_rng(4)
+    examples = random.normal(1, 10, size=200)
+    two = np.stack([examples + 6, examples - 6])
+    assert paired_tests([two])[0].high == pytest.approx(paired_tests([two.mean(0, keepdims=True)])[0].high)
+    three = np.stack([examples + 6, examples, examples - 6])
+    alone, wider = paired_tests([examples[None]])[0], paired_tests([three])[0]
+    assert wider.difference == pytest.approx(alone.difference)
+    # Nearly Student's interval with two degrees of freedom: 4.3 times 6 over the root of 3.
+    assert (wider.high - wider.low) / 2 == pytest.approx(4.303 * 6 / 3**0.5, rel=0.05)
+    assert alone.p_value < 0.5
+    assert wider.p_value > 0.7
+
+
+def coverage(seeds, n, of_seeds, of_examples, of_both, kind, repeats=1500):
+    """The share of intervals of a simulated difference that hold the true one, and of p-values below 0.05."""
+    random = np.random.default_rng(6)
+    cells = []
+    for _ in range(repeats):
+        cell = random.normal(0, of_seeds, (seeds, 1)) + random.normal(0, of_examples, n) if kind == "normal" else 0
+        if kind == "normal":
+            cell = cell + random.normal(0, of_both, (seeds, n))
+        else:
+            hard = random.beta(1.5, 1, n)
+            shift = random.normal(0, of_seeds, (seeds, 1)) / 100
+            cell = 100.0 * (random.random((seeds, n)) < np.clip(hard + shift, 0, 1)) - 100.0 * (
+                random.random((seeds, n)) < hard
+            )
+        cells.append(cell)
+    found = [test for at in range(0, repeats, 250) for test in paired_tests(cells[at : at + 250], resamples=2000)]
+    covered = sum(test.low <= 0 <= test.high for test in found) / repeats
+    return covered, sum(test.p_value < 0.05 for test in found) / repeats
 
 
 def test_scipy_agrees():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
-from xfer.core.errors import UserError, raise_all
+from xfer.core.errors import UnknownName, UserError, raise_all
 from xfer.core.records import ResultRow
 
 CellKey = tuple[str, str, str, str, int]
@@ -32,6 +32,44 @@ def checked_rows(rows: Iterable[ResultRow | Mapping[str, object]]) -> list[Resul
     if not checked:
         raise UserError("there are no results to compare", fix="fill the store first: xfer run --strategy none")
     return checked
+
+
+def chosen_rows(
+    rows: Sequence[ResultRow],
+    strategies: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    metric: str | None = None,
+    baseline: str | None = None,
+) -> list[ResultRow]:
+    """The rows of some strategies (or labels; the baseline stays), targets and languages; of all by default.
+
+    `metric` becomes the main score of the targets that have it; others are left out. Raises UnknownName for
+    names that no row has.
+    """
+    problems: list[UserError] = []
+    known = {
+        "strategy or label": (strategies, {name for row in rows for name in (row.strategy, row.label)}),
+        "target": (targets, {row.task for row in rows}),
+        "language": (languages, {row.language for row in rows}),
+        "metric": ((metric,) if metric else (), {row.metric for row in rows}),
+    }
+    for kind, (asked, there) in known.items():
+        problems += [
+            UnknownName(kind, name, there, extra="(in the results)") for name in asked if name not in there
+        ]
+    raise_all(problems)
+    kept = [
+        row
+        for row in rows
+        if (not strategies or row.label == baseline or {row.strategy, row.label} & set(strategies))
+        and (not targets or row.task in targets)
+        and (not languages or row.language in languages)
+    ]
+    if metric is None:
+        return kept
+    having = {row.task for row in kept if row.metric == metric}
+    return [row.model_copy(update={"main": row.metric == metric}) for row in kept if row.task in having]
 
 
 def evaluation_rows(rows: Sequence[ResultRow], split: str | None) -> list[ResultRow]:

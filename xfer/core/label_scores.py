@@ -154,7 +154,7 @@ def label_score(
                 **_target_means(found),
             )
     absent = tuple(task for task in frame.ordered if task not in targets)
-    score = summed_up(
+    summed = summed_up(
         label=label,
         strategy=rows[0].strategy,
         params=rows[0].params,
@@ -163,7 +163,7 @@ def label_score(
         seeds=tuple(sorted(seeds)),
         missing=absent,
     )
-    return score.model_copy(update={"partial": score.partial or any(frame.scored[task] for task in absent)})
+    return summed.model_copy(update={"partial": summed.partial or any(frame.scored[task] for task in absent)})
 
 
 def summed_up(targets: Mapping[str, TargetScore], missing: tuple[str, ...], **fields: Any) -> LabelScore:

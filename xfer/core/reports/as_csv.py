@@ -8,6 +8,7 @@ from typing import Any
 from xfer.core.comparison import Comparison
 from xfer.core.label_scores import LabelScore
 from xfer.core.reports.grids import clean
+from xfer.core.significance import Verdict
 
 COLUMNS = (
     "label",
@@ -27,9 +28,14 @@ COLUMNS = (
     "incomplete",
     "same_task",
     "sees",
+    "p_value",
+    "adjusted_p_value",
+    "significant",
+    "test",
 )
 MEANS = ("(mean)", "(mean zero-shot)", "(transfer gap)")
-"""In the column `language`: rows that sum up a target, or with the target `(average)` a label."""
+"""In the column `language`: rows that sum up a target, or with the target `(average)` a label. Targets `(group)`,
+`(language)`, `(family)` and `(script)` hold a label's means over the group that `language` names."""
 
 
 def render(comparison: Comparison) -> str:
@@ -37,10 +43,28 @@ def render(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for label in comparison.labels:
+    tests = {(test.label, test.target, test.language): test for test in comparison.tests}
+    for label in [*comparison.labels, *(selection.score for selection in comparison.selections)]:
         for record in _records(label):
+            language = record["language"] if record["language"] != MEANS[0] else ""
+            test = tests.get((label.label, record["target"], language)) if record.get("main") else None
+            record |= _verdict(test) if test else {}
             writer.writerow([_field(record.get(column)) for column in COLUMNS])
+    for group in comparison.groups:
+        name = "group" if group.by == "task" else group.by
+        fields: dict[str, Any] = {"label": group.label, "target": f"({name})", "language": group.name}
+        fields |= {"value": group.value, "delta": group.delta, "incomplete": group.partial}
+        writer.writerow([_field(fields.get(column)) for column in COLUMNS])
     return text.getvalue()
+
+
+def _verdict(test: Verdict) -> dict[str, Any]:
+    return {
+        "p_value": test.p_value,
+        "adjusted_p_value": test.adjusted,
+        "significant": test.significant,
+        "test": test.test,
+    }
 
 
 def _records(label: LabelScore) -> Iterator[dict[str, Any]]:

@@ -1,11 +1,13 @@
 """The comparison for programs: one JSON document, numbers unrounded."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xfer.core.comparison import Comparison
 from xfer.core.label_scores import LabelScore, TargetScore
+from xfer.core.records import Record
+from xfer.core.selection import Selection
 
 
 def render(comparison: Comparison) -> str:
@@ -26,10 +28,30 @@ def as_mapping(comparison: Comparison) -> dict[str, Any]:
             if target.not_above
         ],
         "missing": [cell.model_dump(mode="json") for cell in comparison.missing],
+        "by": comparison.by,
+        "groups": _dumped(comparison.groups),
+        "best_intermediate": [_selection(selection) for selection in comparison.selections],
+        "ranking": _dumped(comparison.rankings),
+        "procedure": comparison.procedure.model_dump(mode="json"),
+        "tests": _dumped(comparison.tests),
+        "losses": _dumped(comparison.losses),
+        "costs": _dumped(comparison.costs),
+        "curves": _dumped(comparison.curves),
+        "published": _dumped(comparison.published),
+        "claims": _dumped(comparison.claims),
         "notes": list(comparison.notes),
         "problems": [problem.model_dump(mode="json") for problem in comparison.problems],
         "reproduction": {name: list(values) for name, values in comparison.reproduction.items()},
     }
+
+
+def _dumped(records: Sequence[Record]) -> list[dict[str, Any]]:
+    return [record.model_dump(mode="json") for record in records]
+
+
+def _selection(selection: Selection) -> dict[str, Any]:
+    fields = selection.model_dump(mode="json", exclude={"score"})
+    return {"label": selection.score.label, **fields, **_label(selection.score)}
 
 
 def _label(label: LabelScore) -> dict[str, Any]:

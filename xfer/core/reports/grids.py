@@ -7,18 +7,19 @@ from typing import Literal
 
 from xfer.core.comparison import Comparison
 from xfer.core.label_scores import LabelScore, TargetScore
-from xfer.core.leaks import zero_shot
 from xfer.core.metrics.aggregate import mean
 from xfer.core.records import Record
 
 ABSENT = "–"
 BOLD = "Bold is the best of a column."
-INCOMPLETE, SAME_TASK, MIXED, SEES = "*", "†", "‡", "§"
+INCOMPLETE, SAME_TASK, MIXED, SEES, SIGNIFICANT = "*", "†", "‡", "§", "★"
 
 
 class Entry(Record):
-    """One cell of a grid, in points."""
+    """One cell of a grid, in points, or a text."""
 
+    text: str = ""
+    """Shown instead of the value."""
     value: float | None = None
     delta: float | None = None
     spread: float | None = None
@@ -34,17 +35,25 @@ class Line(Record):
     name: str
     detail: str = ""
     """The intermediate task."""
-    kind: Literal["label", "floor"] = "label"
+    kind: Literal["label", "selection", "floor"] = "label"
     entries: tuple[Entry, ...]
 
 
 class Grid(Record):
-    """A table of the report. `target` names the one that its columns are languages of."""
+    """A table of the report. `target` names the one that its columns are languages of, or, in brackets, a kind of
+    table whose columns are no targets."""
 
     title: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     target: str = ""
+    note: str = ""
+    """What a reader must know of this table: the test behind its stars, sources."""
+
+
+def shown(entry: Entry) -> str:
+    """The entry's text, or its value."""
+    return entry.text or number(entry.value)
 
 
 def number(value: float | None) -> str:
@@ -101,11 +110,6 @@ def without_prefix(grid: Grid, prefix: str) -> Grid:
     return grid.model_copy(update={"columns": tuple(columns)})
 
 
-def all_grids(comparison: Comparison) -> list[Grid]:
-    """The headline grids, then one per target with its languages."""
-    return [*headline_grids(comparison), *(language_grid(comparison, target) for target in comparison.targets)]
-
-
 def headline_grids(comparison: Comparison) -> list[Grid]:
     """Labels by targets: means with English, means without it, and the transfer gap."""
     grids = [
@@ -115,6 +119,7 @@ def headline_grids(comparison: Comparison) -> list[Grid]:
             lambda target: Entry(value=target.mean, delta=target.delta, spread=target.spread),
             lambda label: Entry(value=label.average, delta=label.delta, spread=label.spread),
             {"chance": lambda target: target.chance, "heuristic": lambda target: target.heuristic},
+            starred=True,
         ),
         _target_grid(
             comparison,
@@ -147,6 +152,7 @@ def language_grid(comparison: Comparison, target: str) -> Grid:
     }
     languages = [code for code in comparison.targets[target] if code in held]
     lines = []
+    stars = significant(comparison)
     for label in comparison.labels:
         score = label.targets.get(target)
         if score is None:
@@ -156,18 +162,23 @@ def language_grid(comparison: Comparison, target: str) -> Grid:
         for language in languages:
             found = score.by_language.get(language)
             entries.append(
-                Entry(value=found.value, delta=found.delta, marks=MIXED * found.mixed, eligible=True)
+                Entry(
+                    value=found.value,
+                    delta=found.delta,
+                    marks=MIXED * found.mixed + SIGNIFICANT * ((label.label, target, language) in stars),
+                    eligible=True,
+                )
                 if found
                 else Entry()
             )
-        overall = Entry(value=score.mean, delta=score.delta, spread=score.spread)
-        lines.append(_line(label, [*entries, _marked(overall, score)]))
+        overall = _marked(Entry(value=score.mean, delta=score.delta, spread=score.spread), score)
+        star = SIGNIFICANT * ((label.label, target, "") in stars)
+        lines.append(_line(label, [*entries, overall.model_copy(update={"marks": overall.marks + star})]))
     floors = []
     for name in ("chance", "heuristic"):
         values = [_floor(comparison, target, language, name) for language in languages]
         if any(value is not None for value in values):
-            overall_floor = mean(v for v in values if v is not None) if None not in values else None
-            floors.append(_floor_line(name, [*values, overall_floor]))
+            floors.append(_floor_line(name, [*values, _mean_of_all(values)]))
     errors = [_largest_error(comparison, target, language) for language in languages]
     if any(error is not None for error in errors):
         floors.append(_floor_line("largest std. error", [*errors, None]))
@@ -186,31 +197,77 @@ def _target_grid(
     of_target: Callable[[TargetScore], Entry],
     of_label: Callable[[LabelScore], Entry],
     floors: Mapping[str, Callable[[TargetScore], float | None]],
+    starred: bool = False,
 ) -> Grid:
-    lines = []
-    for label in comparison.labels:
-        entries = [
-            _marked(of_target(label.targets[target]), label.targets[target], rank=bool(floors))
-            if target in label.targets
-            else Entry()
-            for target in comparison.targets
-        ]
-        overall = of_label(label).model_copy(
-            update={"marks": INCOMPLETE * label.incomplete, "eligible": bool(floors) and not label.partial}
+    kinds = task_groups(comparison)
+    stars = significant(comparison)
+
+    def entries(label: LabelScore, extra: str = "") -> list[Entry]:
+        found: dict[str, Entry] = {}
+        for target in comparison.targets:
+            score = label.targets.get(target)
+            entry = _marked(of_target(score), score, rank=bool(floors)) if score is not None else Entry()
+            star = SIGNIFICANT if starred and (label.label, target, "") in stars else ""
+            found[target] = entry.model_copy(update={"marks": entry.marks + (extra if score else "") + star})
+        groups = [_grouped(label, [found[name] for name in names], names) for names in kinds.values()]
+        whole = Entry(
+            **of_label(label).model_dump(exclude={"marks", "eligible"}),
+            marks=INCOMPLETE * label.incomplete + extra,
+            eligible=bool(floors) and not label.partial,
         )
-        if overall.value is None:
-            overall = Entry()
-        lines.append(_line(label, [*entries, overall]))
+        return [*found.values(), *groups, whole if whole.value is not None else Entry()]
+
+    lines = [_line(label, entries(label)) for label in comparison.labels]
     below = []
+    for selection in comparison.selections:
+        chosen = entries(selection.score, SEES * selection.uses_labels)
+        below.append(
+            _line(selection.score, (entry.model_copy(update={"eligible": False}) for entry in chosen), "selection")
+        )
     for name, floor in floors.items():
         values = [
             next((floor(label.targets[target]) for label in comparison.labels if _whole(label, target)), None)
             for target in comparison.targets
         ]
         if any(value is not None for value in values):
-            overall_floor = mean(v for v in values if v is not None) if None not in values else None
-            below.append(_floor_line(name, [*values, overall_floor]))
-    return Grid(title=title, columns=(*comparison.targets, "average"), lines=(*_with_best(lines), *below))
+            of = dict(zip(comparison.targets, values, strict=True))
+            means = [_mean_of_all([of[name] for name in names]) for names in kinds.values()]
+            below.append(_floor_line(name, [*values, *means, _mean_of_all(values)]))
+    columns = (*comparison.targets, *(f"mean of {kind}" for kind in kinds), "average")
+    return Grid(title=title, columns=columns, lines=(*_with_best(lines), *below))
+
+
+def task_groups(comparison: Comparison) -> dict[str, list[str]]:
+    """Kinds of targets with their names, where there are several kinds and one holds several targets."""
+    kinds: dict[str, list[str]] = {}
+    for group in comparison.groups:
+        if group.by == "task":
+            held = kinds.setdefault(group.name, [])
+            held += [name for name in group.targets if name not in held]
+    return kinds if len(kinds) > 1 and any(len(names) > 1 for names in kinds.values()) else {}
+
+
+def significant(comparison: Comparison) -> set[tuple[str, str, str]]:
+    """Label, target and language ("" for a target's mean) of the differences that the corrected test confirms."""
+    return {(test.label, test.target, test.language) for test in comparison.tests if test.significant}
+
+
+def _grouped(label: LabelScore, held: list[Entry], names: list[str]) -> Entry:
+    values = [entry.value for entry in held if entry.value is not None]
+    if not values:
+        return Entry()
+    deltas = [entry.delta for entry in held if entry.delta is not None]
+    return Entry(
+        value=mean(values),
+        delta=mean(deltas) if deltas else None,
+        marks=INCOMPLETE * any(name not in label.targets or label.targets[name].incomplete for name in names),
+        eligible=all(entry.eligible for entry in held),
+    )
+
+
+def _mean_of_all(values: Iterable[float | None]) -> float | None:
+    numbers = list(values)
+    return mean(v for v in numbers if v is not None) if None not in numbers else None
 
 
 def _whole(label: LabelScore, target: str) -> bool:
@@ -241,8 +298,8 @@ def _marked(entry: Entry, score: TargetScore, rank: bool = True) -> Entry:
     )
 
 
-def _line(label: LabelScore, entries: Iterable[Entry]) -> Line:
-    return Line(name=label.label, detail=label.intermediate, entries=tuple(entries))
+def _line(label: LabelScore, entries: Iterable[Entry], kind: Literal["label", "selection"] = "label") -> Line:
+    return Line(name=label.label, detail=label.intermediate, kind=kind, entries=tuple(entries))
 
 
 def _floor_line(name: str, values: Iterable[float | None]) -> Line:
@@ -262,92 +319,3 @@ def _with_best(lines: list[Line]) -> Iterator[Line]:
             for entry, top in zip(line.entries, tops, strict=True)
         )
         yield line.model_copy(update={"entries": tuple(entries)})
-
-
-def legend(comparison: Comparison) -> list[str]:
-    """How to read the numbers; marks are explained where they are used."""
-    lines = ["Scores are points (0 to 100), means over seeds."]
-    if comparison.baseline is not None:
-        lines.append(f"Signed numbers are differences from {comparison.baseline}, paired by seed.")
-    if any(label.spread is not None for label in comparison.labels):
-        lines.append("± is the sample standard deviation over seeds.")
-    grids = all_grids(comparison)
-    used = {mark for grid in grids for line in grid.lines for entry in line.entries for mark in entry.marks}
-    meanings = {
-        INCOMPLETE: "incomplete: targets, languages or seeds are missing (listed below); a mean of those there are",
-        SAME_TASK: "the intermediate task is the target's own training task: more data of the same task",
-        MIXED: "rows of unlike signatures were averaged",
-        SEES: "not zero-shot: training saw languages or rows of the evaluation (listed below)",
-    }
-    return [*lines, *(f"{mark} {meaning}." for mark, meaning in meanings.items() if mark in used)]
-
-
-def notes(comparison: Comparison) -> list[str]:
-    """What a reader must know: the suite's note, floors not exceeded, same tasks, missing cells, problems."""
-    return [
-        *comparison.notes,
-        *_floor_notes(comparison),
-        *(
-            f"{label.label}: more data of the same task, not transfer between tasks, on: {', '.join(same)}"
-            for label in comparison.labels
-            if (same := [name for name, target in label.targets.items() if target.same_task])
-        ),
-        *_seen_notes(comparison),
-        *_missing_notes(comparison),
-        *problem_lines(comparison),
-    ]
-
-
-def problem_lines(comparison: Comparison) -> list[str]:
-    """The problems of the runs, each on a line."""
-    return [
-        f"problem ({problem.stage}): {problem.message}{f' [{problem.where}]' if problem.where else ''}"
-        for problem in comparison.problems
-    ]
-
-
-_FLOORS = {
-    ("chance",): "not above chance",
-    ("heuristic",): "not above its heuristic baseline",
-    ("chance", "heuristic"): "not above chance, nor its heuristic baseline",
-}
-
-
-def _floor_notes(comparison: Comparison) -> Iterator[str]:
-    quiet = True
-    for label in comparison.labels:
-        for failed, words in _FLOORS.items():
-            names = [name for name, target in label.targets.items() if target.not_above == failed]
-            if names:
-                quiet = False
-                yield f"{label.label}: {words} (zero-shot mean, two standard errors): {', '.join(names)}"
-    known = any(t.chance_zero_shot is not None for label in comparison.labels for t in label.targets.values())
-    if quiet and known:
-        yield "every zero-shot mean exceeds chance and its heuristic baseline by more than two standard errors"
-
-
-def _seen_notes(comparison: Comparison) -> Iterator[str]:
-    """One note per label and set of marks, e.g. "x: zero-shot: no, sees de, text sw (all targets)"."""
-    for label in comparison.labels:
-        held: dict[tuple[str, ...], list[str]] = {}
-        for name, target in label.targets.items():
-            held.setdefault(target.sees, []).append(name)
-        for sees, names in held.items():
-            if sees:
-                where = "all targets" if len(held) == 1 else ", ".join(names)
-                yield f"{label.label}: {zero_shot(sees)} ({where})"
-
-
-def _missing_notes(comparison: Comparison) -> Iterator[str]:
-    """One note per set of labels that miss the same."""
-    languages: dict[tuple[str, str, tuple[int, ...], str], list[str]] = {}
-    for cell in comparison.missing:
-        languages.setdefault((cell.label, cell.target, cell.seeds, cell.why), []).append(cell.language)
-    holders: dict[tuple[str, tuple[str, ...], tuple[int, ...], str], list[str]] = {}
-    for (label, target, seeds, why), found in languages.items():
-        holders.setdefault((target, tuple(found), seeds, why), []).append(label)
-    for (target, codes, seeds, why), names in holders.items():
-        who = "every label" if len(names) == len(comparison.labels) > 1 else ", ".join(names)
-        where = f" in {', '.join(codes)}" if codes != ("",) else ""
-        when = f", seed {', '.join(map(str, seeds))}" if seeds else ""
-        yield f"missing ({why}): {target}{where}{when} of {who}"

@@ -1,48 +1,30 @@
 """The comparison as one HTML file: no scripts, nothing fetched, light and dark, for screen, print and reader."""
 
 import html
-import shlex
 from collections.abc import Iterable, Iterator
 
 from xfer.core.comparison import Comparison
+from xfer.core.groups import BY
+from xfer.core.reports.charts import cost_chart, curve_charts, gain_chart
+from xfer.core.reports.extra_grids import extra_grids, group_grid, with_note
 from xfer.core.reports.grids import (
     BOLD,
     Entry,
     Grid,
     Line,
     breakable,
-    clean,
     common_prefix,
     headline_grids,
     language_grid,
-    legend,
-    notes,
     number,
     prefix_note,
-    problem_lines,
     signed,
     untold,
     without_prefix,
 )
 from xfer.core.reports.html_style import GAIN_STEPS, SCORE_STEPS, stylesheet
-
-
-class Markup(str):
-    """HTML that is already escaped. Everything else is escaped on its way in."""
-
-    __slots__ = ()
-
-
-def tag(name: str, /, *children: str, **attributes: str) -> Markup:
-    """An element. Plain strings become text; `class_` and the like lose their last underscore."""
-    given = "".join(f' {key.rstrip("_")}="{_escape(value)}"' for key, value in attributes.items() if value)
-    return Markup(
-        f"<{name}{given}>" if name == "meta" else f"<{name}{given}>{''.join(map(_escape, children))}</{name}>"
-    )
-
-
-def _escape(text: str) -> str:
-    return text if isinstance(text, Markup) else html.escape(clean(text))
+from xfer.core.reports.markup import Markup, escape, tag
+from xfer.core.reports.notes import command, legend, notes, problem_lines
 
 
 def render(comparison: Comparison) -> str:
@@ -50,18 +32,23 @@ def render(comparison: Comparison) -> str:
     elsewhere = {*comparison.notes, *problem_lines(comparison)}
     told = [note for note in notes(comparison) if note not in elsewhere]
     prefix = common_prefix(comparison)
-    grids = [without_prefix(grid, prefix) for grid in headline_grids(comparison)]
+    grids = [without_prefix(with_note(grid, comparison), prefix) for grid in headline_grids(comparison)]
+    extra = [without_prefix(grid, prefix) for grid in extra_grids(comparison)]
+    groups = [(by, grid) for by in BY[1:] if (grid := group_grid(comparison, by)) is not None]
     sections = [
         tag("h1", "Comparison"),
         *(tag("p", note, class_="note") for note in comparison.notes),
         _contents(comparison),
-        *(tag("section", tag("h2", grid.title), _table(grid, grid.title)) for grid in grids),
+        *(tag("section", tag("h2", grid.title), _table(grid, grid.title), _note(grid)) for grid in grids),
         tag(
             "section",
             tag("h2", "How to read the numbers"),
             _list([*prefix_note(prefix), *legend(comparison), BOLD, _COLOURS]),
         ),
         tag("section", tag("h2", "Notes"), _list(told or ["nothing is missing"]), id="notes"),
+        *(tag("section", tag("h2", grid.title), _table(grid, grid.title), _note(grid)) for grid in extra),
+        *(_group(grid, by == comparison.by) for by, grid in groups),
+        _charts(comparison),
         *(_target(comparison, at, target) for at, target in enumerate(comparison.targets)),
         _seeds(comparison),
         _problems(comparison),
@@ -86,6 +73,51 @@ _COLOURS = (
 )
 
 
+def _note(grid: Grid) -> Markup:
+    return tag("p", grid.note, class_="quiet") if grid.note else Markup("")
+
+
+def _group(grid: Grid, open: bool) -> Markup:
+    table = _table(grid, grid.title, heat=True)
+    folded = tag("details", tag("summary", grid.title), table, open="open" if open else "")
+    return tag("section", folded)
+
+
+def _charts(comparison: Comparison) -> Markup:
+    """Gain in English against the others', cost against gain, and learning curves; nothing where there are none."""
+    charts = [gain_chart(comparison), cost_chart(comparison)]
+    curves = curve_charts(comparison)
+    shown = [chart for chart in charts if chart is not None]
+    parts = [tag("h2", "Charts"), *shown] if shown else []
+    if curves:
+        folded = tag("details", tag("summary", f"Learning curves ({len(curves)} charts)"), *curves)
+        parts += [tag("h2", "Learning curves of the phases"), folded]
+    return tag("section", *parts, id="charts") if parts else Markup("")
+
+
+def _examples(comparison: Comparison, target: str) -> Markup:
+    """The examples with the largest losses, both predictions beside gold."""
+    losses = [loss for loss in comparison.losses if loss.target == target]
+    if not losses:
+        return Markup("")
+    base = f"prediction of {comparison.baseline}"
+    head = ("start point", "language", "example", "text", "gold", "prediction", base)
+    rows = []
+    for loss in losses:
+        texts = (loss.language, loss.id, loss.text, loss.gold, loss.prediction, loss.base_prediction)
+        cells = [tag("td", text, class_="text wrap") for text in texts]
+        rows.append(tag("tr", tag("th", loss.label, scope="row"), *cells))
+    caption = f"{target}: examples with the largest losses (at most 20; all are in the store's predictions)"
+    table = tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))),
+        tag("tbody", *_lines(rows)),
+    )
+    region = tag("div", table, class_="scroll", role="region", tabindex="0", **{"aria-label": caption})
+    return tag("details", tag("summary", f"{len(losses)} examples with the largest losses"), region)
+
+
 def _contents(comparison: Comparison) -> Markup:
     links = [tag("a", target, href=f"#target-{at}") for at, target in enumerate(comparison.targets)]
     links += [tag("a", name, href=f"#{name}") for name in ("notes", "seeds", "problems", "reproduction")]
@@ -93,7 +125,7 @@ def _contents(comparison: Comparison) -> Markup:
 
 
 def _target(comparison: Comparison, at: int, target: str) -> Markup:
-    grid = language_grid(comparison, target)
+    grid = with_note(language_grid(comparison, target), comparison)
     parts = [tag("h2", grid.title), _table(grid, f"{target}: scores", heat=True, deltas=False)]
     if comparison.baseline is not None and len(comparison.labels) > 1:
         lines = [line for line in grid.lines if line.kind == "label" and line.name != comparison.baseline]
@@ -104,7 +136,7 @@ def _target(comparison: Comparison, at: int, target: str) -> Markup:
         changes = grid.model_copy(update={"lines": tuple(entries)})
         limit = max((abs(e.delta) for line in entries for e in line.entries if e.delta is not None), default=0.0)
         parts.append(_table(changes, f"{target}: differences from {comparison.baseline}", limit=limit))
-    return tag("section", *parts, id=f"target-{at}")
+    return tag("section", *parts, _note(grid), _examples(comparison, target), id=f"target-{at}")
 
 
 def _table(grid: Grid, caption: str, heat: bool = False, deltas: bool = True, limit: float | None = None) -> Markup:
@@ -124,7 +156,7 @@ def _table(grid: Grid, caption: str, heat: bool = False, deltas: bool = True, li
         rows.append(tag("tr", *cells, class_=line.kind if line.kind == "floor" else ""))
     table = tag(
         "table",
-        tag("caption", caption, class_="" if grid.target else "unseen"),
+        tag("caption", caption, class_="" if grid.target and grid.target[0] != "(" else "unseen"),
         tag("thead", tag("tr", *head)),
         tag("tbody", *(_lines(rows))),
     )
@@ -133,7 +165,7 @@ def _table(grid: Grid, caption: str, heat: bool = False, deltas: bool = True, li
 
 
 def _name(line: Line) -> Markup:
-    name = Markup("<wbr>".join(map(_escape, breakable(line.name))))
+    name = Markup("<wbr>".join(map(escape, breakable(line.name))))
     detail = [tag("small", line.detail)] if untold(line) else []
     return tag("th", name, *detail, scope="row")
 
@@ -143,6 +175,8 @@ def _lines(rows: Iterable[Markup]) -> Iterator[Markup]:
 
 
 def _cell(entry: Entry, shade: str, deltas: bool) -> Markup:
+    if entry.text:
+        return tag("td", entry.text, class_="text")
     value = tag("b", number(entry.value)) if entry.best else Markup(html.escape(number(entry.value)))
     parts: list[str] = [value, entry.marks]
     if deltas and entry.delta is not None:
@@ -197,9 +231,7 @@ def _problems(comparison: Comparison) -> Markup:
 
 
 def _reproduction(comparison: Comparison) -> Markup:
-    words = ["xfer", "compare", *comparison.reproduction["runs"], "--format", "html"]
-    words += ["--baseline", comparison.baseline] if comparison.baseline is not None else []
-    terms = [tag("dt", "command"), tag("dd", tag("code", shlex.join(words)))]
+    terms = [tag("dt", "command"), tag("dd", tag("code", command(comparison)))]
     for name, values in comparison.reproduction.items():
         shown = ", ".join(values) if len(values) <= _SHOWN else ""
         many = (

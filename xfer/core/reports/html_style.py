@@ -17,6 +17,11 @@ LOSSES = {
 }
 """Blue against orange, which the common kinds of colour blindness keep apart."""
 SCORE_STEPS, GAIN_STEPS = 7, 5
+MARKS = {
+    "light": ("#0b5c99", "#8f4700", "#4b5a2a", "#7a2d6b", "#50565c", "#006b5e"),
+    "dark": ("#86c1ee", "#f0b070", "#c3d48f", "#e0a3d3", "#c3c8cd", "#7fd3c6"),
+}
+"""Discs of the charts, which carry a number each besides."""
 ACCENTS = {
     "light": {"up": "#0b5c99", "down": "#8f4700", "quiet": "#515a63", "edge": "#c9ced3"},
     "dark": {"up": "#86c1ee", "down": "#f0b070", "quiet": "#a9b2ba", "edge": "#3a4148"},
@@ -43,6 +48,11 @@ small{display:block;color:var(--quiet);font-size:.8em}
 small.up{color:var(--up)}small.down{color:var(--down)}
 .floor>*{color:var(--quiet);font-style:italic}
 summary{cursor:pointer}
+.quiet{color:var(--quiet);font-size:.85em;margin:.2rem 0}.wrap{white-space:normal;min-width:8rem;max-width:24rem;
+overflow-wrap:anywhere}
+figure{margin:1rem 0;max-width:700px}svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--quiet)}
+svg .in{fill:var(--paper);font-size:9px;font-weight:600}.rule{stroke:var(--edge);stroke-width:.5}
+.zero{stroke:var(--quiet);stroke-width:1.2}.curve{fill:none;stroke-width:1.5}
 dt{font-weight:600;margin-top:.5rem}dd{margin:0;overflow-wrap:anywhere}li{overflow-wrap:anywhere}
 @media(max-width:600px){main{padding:.6rem}th[scope=row]{max-width:10.5rem;min-width:6rem}}
 @media print{.scroll{overflow:visible}section{break-inside:avoid}table{font-size:9px}
@@ -54,12 +64,15 @@ def stylesheet() -> str:
     """The page's style: colours as variables for both schemes, then the layout."""
     classes = [f".s{step}{{background:var(--s{step})}}" for step in range(SCORE_STEPS)]
     classes += [f".{kind}{step}{{background:var(--{kind}{step})}}" for kind in "gl" for step in range(GAIN_STEPS)]
+    classes += [
+        f"circle.c{at}{{fill:var(--c{at})}}path.c{at}{{stroke:var(--c{at})}}" for at in range(len(MARKS["light"]))
+    ]
     dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{_variables('dark')}}}}}"
     return f":root{{{_variables('light')}}}{dark}{_LAYOUT}{''.join(classes)}"
 
 
 def _variables(scheme: str) -> str:
     colours = {"ink": INK[scheme], "paper": PAPER[scheme], **ACCENTS[scheme]}
-    for letter, scale in (("s", SCORES), ("g", GAINS), ("l", LOSSES)):
+    for letter, scale in (("s", SCORES), ("g", GAINS), ("l", LOSSES), ("c", MARKS)):
         colours.update({f"{letter}{step}": colour for step, colour in enumerate(scale[scheme])})
     return "".join(f"--{name}:{colour};" for name, colour in colours.items())

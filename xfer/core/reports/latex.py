@@ -5,22 +5,23 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from xfer.core.comparison import Comparison
+from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import (
     ABSENT,
     BOLD,
     INCOMPLETE,
     MIXED,
     SAME_TASK,
+    SEES,
+    SIGNIFICANT,
     Entry,
     Grid,
     Line,
-    all_grids,
     clean,
-    legend,
-    notes,
     number,
     signed,
 )
+from xfer.core.reports.notes import legend, notes, reproduction_lines
 
 COLUMNS = 10
 """Columns of numbers in one table; a wider grid continues in another."""
@@ -37,18 +38,23 @@ _SPECIAL = {
     "±": r"$\pm$",
     SAME_TASK: r"\dag{}",
     MIXED: r"\ddag{}",
+    SEES: r"\S{}",
+    SIGNIFICANT: r"$\star$",
     **{character: f"\\{character}" for character in "#$%&_{}"},
     # After a row's end, TeX would take these for the arguments of the line break.
     **{character: f"{{{character}}}" for character in "[]*"},
 }
-_MARKS = {INCOMPLETE: "*", SAME_TASK: r"\dagger", MIXED: r"\ddagger"}
+_MARKS = {
+    INCOMPLETE: "*", SAME_TASK: r"\dagger", MIXED: r"\ddagger", SEES: r"\mathsection", SIGNIFICANT: r"\star",
+}  # fmt: skip
 
 
 def render(comparison: Comparison) -> str:
     """A table environment a grid, then the legend and the notes in small print."""
     parts = [r"% In the preamble: \usepackage[T1]{fontenc} \usepackage{textcomp,booktabs}"]
     parts += [table for grid in all_grids(comparison) for table in _tables(grid)]
-    small = [escape(line) for line in [*legend(comparison), BOLD, *notes(comparison)]]
+    told = [*legend(comparison), BOLD, *notes(comparison), *reproduction_lines(comparison)]
+    small = [escape(line) for line in told]
     parts.append("{\\footnotesize\\raggedright\n" + "\\par\n".join(small) + "\\par}")
     return "\n\n".join(parts) + "\n"
 
@@ -83,6 +89,7 @@ def _tables(grid: Grid) -> Iterator[str]:
                 *_rows(grid.lines, start, end, detailed),
                 r"\bottomrule",
                 r"\end{tabular}",
+                *([rf"\par\smallskip{{\footnotesize {escape(grid.note)}\par}}"] if grid.note else []),
                 r"\end{table}",
             ]
         )
@@ -98,6 +105,8 @@ def _rows(lines: tuple[Line, ...], start: int, end: int, detailed: bool) -> Iter
 
 
 def _cell(entry: Entry) -> str:
+    if entry.text:
+        return escape(entry.text)
     value = number(entry.value).replace(ABSENT, r"\textendash{}")
     if value.startswith("-") and entry.value is not None:
         value = f"${value}$"

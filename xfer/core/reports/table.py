@@ -10,24 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 from xfer.core.comparison import Comparison
+from xfer.core.reports.extra_grids import all_grids, with_note
 from xfer.core.reports.grids import (
     BOLD,
     Entry,
     Grid,
     Line,
-    all_grids,
     breakable,
     clean,
     common_prefix,
     headline_grids,
-    legend,
-    notes,
     number,
     prefix_note,
     signed,
     untold,
     without_prefix,
 )
+from xfer.core.reports.notes import legend, notes
 
 WIDTH = 100
 
@@ -43,11 +42,14 @@ def render(comparison: Comparison, width: int = WIDTH, per_language: bool = True
 def show(comparison: Comparison, console: Console, per_language: bool = True) -> None:
     """Print headline tables, tables by language if asked for, legend and notes, as wide as the console."""
     prefix = common_prefix(comparison)
-    for grid in all_grids(comparison) if per_language else headline_grids(comparison):
+    short = (with_note(grid, comparison) for grid in headline_grids(comparison))
+    for grid in all_grids(comparison) if per_language else short:
         shorter = without_prefix(grid, prefix)
         for place, part in enumerate(_parts(shorter, console.width)):
             title = f"{grid.title} (continued)" if place else grid.title
             console.print(Text(clean(title), style="bold"), part, Text(), sep="\n")
+        if grid.note:
+            console.print(Text(clean(grid.note), style="dim"), Text(), sep="\n")
     lines = [*prefix_note(prefix), *legend(comparison)]
     if console.is_terminal:
         lines.append(BOLD)
@@ -106,6 +108,8 @@ def _filled(pieces: list[str], width: int) -> list[str]:
 
 
 def _cell(entry: Entry) -> Text:
+    if entry.text:
+        return Text(clean(entry.text))
     text = Text(number(entry.value), style="bold" if entry.best else "")
     text.append(entry.marks)
     if entry.delta is not None:
