@@ -114,3 +114,15 @@ def test_a_phase_that_another_process_works_on_is_left_to_it(kit: Kit) -> None:
     assert {row.task for row in result.results} == {"toy-pairs"}
     assert f"process {other.pid}" in "".join(problem.message for problem in result.problems)
     assert kit.run(set=QUICK, target=("toy-class", "toy-pairs")).status == 0
+
+
+def test_a_score_that_is_no_number_fails_its_cell(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        BROKEN.replace('raise ValueError("cannot count")', "return {'accuracy': float('nan')}")
+    )
+    result = kit.run(
+        set=QUICK, plugin=(kit.flags()["plugin"], tmp_path / "broken.py"), target=("broken", "toy-class")
+    )
+    assert result.status == 3
+    assert list(result.failed.values()) == ["task broken scores accuracy as nan in en"]
+    assert {row.task for row in result.results} == {"toy-class"}

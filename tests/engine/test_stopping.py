@@ -48,6 +48,21 @@ def test_a_signal_while_evaluating_stops_before_the_next_phase(kit: Kit) -> None
     assert {row.task for row in stored} == {"toy-pairs"}
 
 
+class SendingMidway(Reporter):
+    """Sends SIGTERM after the first batch of an evaluation."""
+
+    def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_long_evaluation_stops_between_batches(kit: Kit) -> None:
+    flags = kit.flags(target="toy-pairs", set={"engine.evaluation_tokens": 64})
+    with pytest.raises(Stopped, match=r"after \d+ of \d+ tokens of an evaluation"):
+        commands.execute(commands.prepare(flags, reporter=SendingMidway()))
+    assert not list(kit.store.glob("phases/*"))
+    assert kit.run(target="toy-pairs").status == 0
+
+
 OBSERVERS = """
 from xfer.api import StopRun, hookimpl
 

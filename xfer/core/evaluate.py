@@ -3,6 +3,7 @@
 Every score stands beside chance and a heuristic that uses no model, computed from the same examples.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import nn  # noqa: TID253
 from xfer.core import files
 from xfer.core.batching import concatenate
 from xfer.core.encoder import Encoder
+from xfer.core.errors import PluginError, Stopped
 from xfer.core.features import Features
 from xfer.core.formats.base import FormatCode
 from xfer.core.inputs import format_code, load_examples, tokeniser
@@ -132,13 +134,23 @@ def _values(
         run.device,
         run.settings.engine.evaluation_tokens,
         pooling,
-        lambda done, total: run.reporter.evaluated(planned, done, total),
+        lambda done, total: _progress(planned, run, done, total),
     )
     values = {}
     for number, (language, found) in enumerate(examples.items()):
         decoded = code.decode(found, parts[number], _cut(outputs, code, parts, number))
         values[language] = code.limited(decoded, found, run.settings.limit.test)
     return values
+
+
+def _progress(planned: PlannedPhase, run: Run, done: int, total: int) -> None:
+    run.reporter.evaluated(planned, done, total)
+    if done < total and run.stop_requested():
+        raise Stopped(
+            f"stopped as asked after {done} of {total} tokens of an evaluation, which will start anew",
+            where=f"phase {planned.id}",
+            fix="issue the same command again to continue",
+        )
 
 
 def _cut(
@@ -178,6 +190,9 @@ def _language_lines(
 ) -> list[dict[str, Any]]:
     extra = {"tuned": tuned[language]} if tuned else {}
     scores = task.score(values, examples, language, **extra)
+    for metric, value in scores.items():
+        if not math.isfinite(value):
+            raise PluginError(f"task {task.name} scores {metric} as {value} in {language}")
     chance = _baseline(run, task, language, "chance", examples, training, code)
     heuristic = _baseline(run, task, language, "heuristic", examples, training, code)
     points = _points(task, values, examples, language)

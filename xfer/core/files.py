@@ -27,6 +27,10 @@ from xfer.core.manifest import verify as verify
 from xfer.core.process import is_alive, this_process
 
 _TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
+_REFUSED = (
+    errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EBUSY, errno.ENAMETOOLONG,
+)  # fmt: skip
+"""The user's choice of a place is at fault."""
 _OLD = ".old-"
 """Before the name of a folder that is being replaced."""
 _FOREIGN_LIFETIME = 7 * 24 * 3600.0
@@ -281,9 +285,9 @@ def disk_errors(path: Path, needed: int = 0, folder: Path | None = None) -> Iter
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(path, needed or tree_size(folder or path)) from error
-        if folder is None and error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if folder is None and error.errno in _REFUSED:
             raise UserError(
-                f"cannot write: {error.strerror}", where=str(path), fix="choose another folder with --store"
+                f"cannot write: {error.strerror}", where=str(path), fix="choose another place"
             ) from error
         raise
 

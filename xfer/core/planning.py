@@ -199,7 +199,7 @@ class _Builder:
             raise UserError(
                 f"{task.name}: no {use.split} rows in {', '.join(absent)}",
                 where=str(self.settings.data_root or "hub"),
-                fix=f"`xfer data fetch --target {task.name}` gets what can be had; or leave the language or target out",
+                fix=f"`xfer data fetch --target {task.name}` gets what can be had; or leave this out",
             )
         if absent:
             lacking = "its averages are incomplete" if evaluates else "training goes without"

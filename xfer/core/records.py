@@ -412,6 +412,8 @@ class Plan(Record):
 class ResultRow(Record):
     """One number. `compare` averages rows of equal signature only."""
 
+    model_config = ConfigDict(allow_inf_nan=True)
+    """A task may score NaN; whoever writes the row refuses it by name."""
     run: str
     label: str
     strategy: str
