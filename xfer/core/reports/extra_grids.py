@@ -208,7 +208,9 @@ def published_grid(comparison: Comparison) -> Grid | None:
         dict.fromkeys(f"{cell.source} ({cell.version})" for cell in cells if cell.value is not None)
     )
     note = f"Sources: {sources}. (s): read in a summary; (d): derived from numbers read."
-    return Grid(title=title, columns=tuple(targets), lines=tuple(lines), target="(published)", note=note)
+    return Grid(
+        title=title, columns=tuple(targets), lines=tuple(lines), target="(published)", head="published", note=note
+    )
 
 
 _DERIVED: Mapping[str, str] = {"read": "", "secondary": " (s)", "derived": " (d)", "not available": ""}
@@ -229,7 +231,11 @@ def gain_grid(comparison: Comparison) -> Grid | None:
     ]
     columns = ("mean gain", "split", "version", "source")
     title = "Published: gains of the mean over nine targets over XLM-R Large"
-    return Grid(title=title, columns=columns, lines=tuple(lines), target="(gains)") if lines else None
+    return (
+        Grid(title=title, columns=columns, lines=tuple(lines), target="(gains)", head="published")
+        if lines
+        else None
+    )
 
 
 def claim_grid(comparison: Comparison) -> Grid | None:
@@ -240,7 +246,9 @@ def claim_grid(comparison: Comparison) -> Grid | None:
     ]
     title = "The paper's claims, by the sign of these runs' mean differences (no test)"
     return (
-        Grid(title=title, columns=("same sign", "here"), lines=tuple(lines), target="(claims)") if lines else None
+        Grid(title=title, columns=("same sign", "here"), lines=tuple(lines), target="(claims)", head="claim")
+        if lines
+        else None
     )
 
 

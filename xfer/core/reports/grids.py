@@ -47,6 +47,8 @@ class Grid(Record):
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
     target: str = ""
+    head: str = "start point"
+    """What the lines are."""
     note: str = ""
     """What a reader must know of this table: the test behind its stars, sources."""
 

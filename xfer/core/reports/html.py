@@ -141,7 +141,12 @@ def _target(comparison: Comparison, at: int, target: str) -> Markup:
 
 def _table(grid: Grid, caption: str, heat: bool = False, deltas: bool = True, limit: float | None = None) -> Markup:
     """A table of scores; with `heat` coloured by score, with `limit` one of differences coloured by those."""
-    head = [tag("th", text, scope="col") for text in ("start point", *grid.columns)]
+    worded = [any(line.entries[at].text for line in grid.lines) for at in range(len(grid.columns))]
+    head = [tag("th", grid.head, scope="col")]
+    head += [
+        tag("th", column, scope="col", class_="text" if text else "")
+        for column, text in zip(grid.columns, worded, strict=True)
+    ]
     values = [e.value for line in grid.lines if line.kind == "label" for e in line.entries if e.value is not None]
     low, high = min(values, default=0.0), max(values, default=0.0)
     rows = []

@@ -41,7 +41,7 @@ caption{text-align:left;color:var(--quiet);padding-bottom:.3rem}
 th,td{padding:.28rem .55rem;text-align:right;vertical-align:top;white-space:nowrap}
 thead th{border-bottom:2px solid var(--edge);font-weight:600}
 tbody tr+tr>*{border-top:1px solid var(--edge)}
-th:first-child,.text{text-align:left}
+th:first-child,td.text,thead th.text{text-align:left}
 th[scope=row]{font-weight:500;position:sticky;left:0;background:var(--paper);white-space:normal;
 min-width:8rem;max-width:18rem;overflow-wrap:anywhere}
 small{display:block;color:var(--quiet);font-size:.8em}
