@@ -25,6 +25,7 @@ from xfer.core.records import (
     PretrainStage, Problem, Record, ResultRow, Sampling, Source, Strategy, Suite, TaskSpec, TaskUse,
     TrainSettings,
 )
+from xfer.core.transforms import Transform
 from xfer.core.strategy_steps import (
     ENGLISH, Listed, Numbers, intermediate_phases, other_languages, target_phases, text_use, translations,
     with_budget, wrapped_phases,
@@ -47,7 +48,7 @@ __all__ = [
     "TextExample",
     # strategies and what becomes of them
     "Cell", "NoParams", "Phase", "Plan", "PlanContext", "PlannedPhase", "Problem", "ResultRow", "Sampling",
-    "Strategy", "TaskUse", "TrainSettings", "intermediate_phases", "target_phases",
+    "Strategy", "TaskUse", "TrainSettings", "Transform", "intermediate_phases", "target_phases",
     # parts of plans
     "ENGLISH", "PRETRAINED", "Listed", "Numbers", "other_languages", "text_use", "translations", "with_budget",
     "wrapped_phases",

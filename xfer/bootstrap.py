@@ -10,6 +10,7 @@ from xfer.core.discovery import Switches
 from xfer.core.manager import PluginManager
 from xfer.core.records import Format, ModelSpec, Strategy, Suite, TaskSpec
 from xfer.core.run import Toolkit
+from xfer.core.transforms import Transform
 from xfer.plugins import builtin_modules
 
 
@@ -39,4 +40,5 @@ def _load(switches: Switches, files: tuple[Path, ...], settings: object) -> Tool
         suites=manager.registry(Suite, settings),
         models=manager.registry(ModelSpec, settings),
         formats=manager.registry(Format, settings),
+        transforms=manager.registry(Transform, settings),
     )

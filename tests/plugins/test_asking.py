@@ -242,7 +242,10 @@ def test_every_hook_can_be_implemented_and_called() -> None:
 
         return hookimpl(hear)
 
-    collected = ("xfer_tasks", "xfer_strategies", "xfer_suites", "xfer_models", "xfer_formats", "xfer_check_plan")
+    collected = (
+        "xfer_tasks", "xfer_strategies", "xfer_suites", "xfer_models", "xfer_formats", "xfer_transforms",
+        "xfer_check_plan",
+    )  # fmt: skip
     observed = ("xfer_phase_started", "xfer_step_logged", "xfer_phase_finished")
     hooks = [name for name in dir(hookspecs) if name.startswith("xfer_")]
     manager = PluginManager(
@@ -260,4 +263,4 @@ def test_every_hook_can_be_implemented_and_called() -> None:
         else:
             assert manager.first(hook, **arguments) is None
     assert heard == hooks
-    assert len(hooks) == 16
+    assert len(hooks) == 17

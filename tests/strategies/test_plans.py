@@ -35,6 +35,8 @@ TEXTS = (
     "layer-attention[of=english-stilts,pooling=3,role=all]",
     "checkpoint-average",
     "checkpoint-average[of=english-stilts[intermediate=kit-first+kit-second],snapshots=3,role=all]",
+    "code-switch",
+    "code-switch[of=english-stilts,dictionaries=muse,languages=de,zh,words=0.3,role=all]",
     "task-vectors",
     "task-vectors[to=target,scale=0.5,languages=de,zh]",
     "lr-sweep",

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from xfer.core.records import Format, ModelSpec, Phase, Plan, Problem, Strategy, Suite, TaskSpec
+from xfer.core.transforms import Transform
 
 PROJECT = "xfer"
 GROUP = "xfer.plugins"
@@ -52,6 +53,14 @@ def xfer_models(settings: Any) -> Iterable[ModelSpec]:  # type: ignore[empty-bod
 @hookspec
 def xfer_formats(settings: Any) -> Iterable[Format]:  # type: ignore[empty-body]
     """Collect formats. Called once, at load."""
+
+
+@hookspec
+def xfer_transforms(settings: Any) -> Iterable[Transform]:  # type: ignore[empty-body]
+    """Collect functions that change training examples. Called once, at load.
+
+    Example: `return [Transform(name="upper-case", summary="...", apply=upper)]`; a phase names it in `transform`.
+    """
 
 
 @hookspec

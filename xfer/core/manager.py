@@ -24,6 +24,7 @@ from xfer.core.errors import PluginError, Stopped, UserError, near
 from xfer.core.hookspecs import PROJECT
 from xfer.core.records import Format, ModelSpec, Problem, Record, Strategy, Suite, TaskSpec
 from xfer.core.registry import BUILTIN, Registry
+from xfer.core.transforms import Transform
 
 R = TypeVar("R", bound=Record)
 KINDS: Mapping[type[Record], tuple[str, str]] = {
@@ -32,6 +33,7 @@ KINDS: Mapping[type[Record], tuple[str, str]] = {
     Suite: ("suite", "xfer_suites"),
     ModelSpec: ("model", "xfer_models"),
     Format: ("format", "xfer_formats"),
+    Transform: ("transform", "xfer_transforms"),
 }
 """Collected records: what one is called, and the hook that gives them."""
 _WANTED = {hook: record for record, (_, hook) in KINDS.items()} | {"xfer_check_plan": Problem}

@@ -86,7 +86,12 @@ def build_plan(
                             target=target.name,
                             phase=chain[-1],
                             chain=tuple(chain),
-                            sees=leaks.seen([builder.phases[id] for id in chain], target, tasks),
+                            sees=leaks.seen(
+                                [builder.phases[id] for id in chain],
+                                target,
+                                tasks,
+                                builder.transform_languages(chain),
+                            ),
                         )
                     )
     return Plan(phases=tuple(builder.phases.values()), cells=tuple(cells), problems=tuple(builder.problems))
@@ -230,9 +235,9 @@ class _Builder:
             "parents": parents,
             "heads": phase.heads,
             "sampling": phase.sampling.model_dump(mode="json"),
-            "transform": phase.transform,
+            "transform": self._transform_identity(phase),
             "pooling": phase.pooling,
-            "params": dict(phase.params),
+            "params": self._params_identity(phase),
             "settings": {name: _lean(value, {"snapshots"}) for name, value in settings.items()},
             "options": options,
             "padding": engine.padding,
@@ -249,6 +254,32 @@ class _Builder:
             options=options,
             identity=identity,
         )
+
+    def _transform_identity(self, phase: Phase) -> Any:
+        """A transform by its full name, its version and that of its plugin."""
+        if phase.transform is None:
+            return None
+        registry = self.toolkit.transforms
+        full, transform = registry.full_name(phase.transform), registry.get(phase.transform)
+        made_by = self.toolkit.manager.versions().get(registry.owner(transform), "")
+        return [full, transform.version, made_by]
+
+    def _params_identity(self, phase: Phase) -> Any:
+        """The phase's parameters, or what its transform says that they stand for."""
+        transform = self.toolkit.transforms.get(phase.transform) if phase.transform else None
+        if transform is None or transform.fingerprint is None:
+            return dict(phase.params)
+        return transform.fingerprint(phase.params)
+
+    def transform_languages(self, ids: Sequence[str]) -> dict[str, Sequence[str]]:
+        """By phase id, the languages that its transform brings into training."""
+        found = {}
+        for id in ids:
+            phase = self.phases[id].phase
+            transform = self.toolkit.transforms.get(phase.transform) if phase.transform else None
+            if transform is not None and transform.languages is not None:
+                found[id] = transform.languages(phase.params)
+        return found
 
     def _train_settings(self, phase: Phase, target: TaskSpec) -> dict[str, TrainSettings]:
         """Settings by task, and under "" those that the phase as a whole follows (learning rate, schedule)."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xfer.core.models import Model
     from xfer.core.registry import Registry
     from xfer.core.store import Store
+    from xfer.core.transforms import Transform
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Toolkit:
     suites: "Registry[Suite]"
     models: "Registry[ModelSpec]"
     formats: "Registry[Format]"
+    transforms: "Registry[Transform]"
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -53,8 +53,13 @@ class Part:
     dev_features: Features | None = None
     pooling: nn.Module | int | None = None
     loss_weight: float = 1.0
-    changed: "Callable[[np.ndarray, int], tuple[Features, Collator]] | None" = None
-    """Features of drawn items as the phase's transform makes them in an epoch; None without one."""
+    changed: Callable[[np.ndarray, int], tuple[Features, Collator]] | None = None
+    """Features of drawn examples as the phase's transform makes them in an epoch; None without one."""
+
+    @property
+    def drawn_examples(self) -> np.ndarray:
+        """What the schedule counts and draws: items, or with a transform whole examples, by example number."""
+        return self.features.example if self.changed is None else np.unique(self.features.example)
 
     def drawn(self, items: np.ndarray, epoch: int) -> tuple[Features, Collator, np.ndarray]:
         """The features, their collator and the item numbers of one step."""

@@ -1,8 +1,9 @@
 """Core's answer to `does="train"`: prepare a job, run the loop, commit the weights."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch  # noqa: TID253
@@ -25,7 +26,7 @@ from xfer.core.pooling import make_pooling
 from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
 from xfer.core.run import Run
 from xfer.core.sampling import Schedule
-from xfer.core.streams import torch_seeded
+from xfer.core.streams import numpy_stream, torch_seeded
 from xfer.core.train import Job, Part, make_optimizer, resume, seeded_head, train
 from xfer.core.weights import (
     POOLING,
@@ -88,7 +89,7 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
         encoder.pad_to = max(settings.max_length for settings in planned.settings.values())
     own = [planned.settings[use.task] for use in phase.uses]
     schedule = Schedule(
-        sizes=[part.features.item_count for part in parts],
+        sizes=[len(part.drawn_examples) for part in parts],
         batch_sizes=[settings.batch_size for settings in own],
         epochs=[settings.epochs for settings in own],
         max_steps=shared.max_steps,
@@ -158,6 +159,7 @@ def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str
         parts.append(part)
         if use.counts_only:
             continue
+        part.changed = _changes(planned, run, code, own, features, collate)
         first = use.task not in heads
         if first:
             heads[use.task] = _head(planned, run, encoder, code)
@@ -167,6 +169,42 @@ def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str
             part.dev_features = code.featurise(dev, tokeniser(run), settings.max_length, training=False)
             part.dev_examples = dev
     return parts
+
+
+def _changes(
+    planned: PlannedPhase,
+    run: Run,
+    code: FormatCode,
+    examples: Sequence[Any],
+    features: Features,
+    collate: Callable[[Features], Collator],
+) -> Callable[[np.ndarray, int], tuple[Features, Collator]] | None:
+    """What the phase's transform makes of drawn examples in an epoch; None without a transform.
+
+    Pure in (seed, epoch, example). Where nothing of a step is left to train on, its examples stay as they are.
+    """
+    phase, seed = planned.phase, planned.seed or 0
+    if phase.transform is None:
+        return None
+    transform = run.toolkit.transforms.get(phase.transform)
+    loaded = transform.load(phase.params) if transform.load else phase.params
+    usable = np.unique(features.example)
+    length = planned.settings[code.task.name].max_length
+
+    def changed(drawn: np.ndarray, epoch: int) -> tuple[Features, Collator]:
+        numbers = usable[drawn].tolist()
+        made = []
+        for number in numbers:
+            example = examples[number]
+            rng = numpy_stream(seed, "transform", transform.name, code.task.name, example.language, number, epoch)
+            made.append(transform.apply(example, rng, loaded))
+        found = code.featurise(made, tokeniser(run), length, training=True)
+        if found.item_count == 0:
+            unchanged = [examples[number] for number in numbers]
+            found = code.featurise(unchanged, tokeniser(run), length, training=True)
+        return found, collate(found)
+
+    return changed
 
 
 def _head(planned: PlannedPhase, run: Run, encoder: Encoder, code: FormatCode) -> tuple[nn.Module | None, Pooling]:
@@ -183,9 +221,9 @@ def _head(planned: PlannedPhase, run: Run, encoder: Encoder, code: FormatCode) -
 
 
 def _languages(run: Run, part: Part, use: TaskUse) -> np.ndarray | None:
-    """The language of each item, as a number, where languages are drawn by an exponent."""
+    """The language of whatever is drawn, as a number, where languages are drawn by an exponent."""
     if use.exponent is None:
         return None
     examples = use_examples(run, part.code.task, use)
     number = {code: place for place, code in enumerate(use.languages)}
-    return np.array([number[examples[example].language] for example in part.features.example.tolist()])
+    return np.array([number[examples[example].language] for example in part.drawn_examples.tolist()])
