@@ -67,7 +67,7 @@ SUITE = Suite(
                 "frozen_layers": 1,
                 "adam_betas": (0.9, 0.98),
             },
-            "intermediate": {"learning_rate": 4e-4, "batch_size": 32, "epochs": 5},
+            "intermediate": {"learning_rate": 8e-4, "epochs": 4},
             "target.mini-pawsx": {"epochs": 4},
         }
     },
@@ -76,6 +76,7 @@ SUITE = Suite(
         "classification": {"max_length": 128},
         "multiple-choice": {"max_length": 128},
         "span": {"max_length": 128, "step": 64, "max_question": 40, "max_answer": 12},
+        "tagging": {"label_piece": "first-content"},
         "retrieval": {"max_length": 128, "special_tokens": False},
         "masked-lm": {"max_length": 128},
     },
