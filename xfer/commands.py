@@ -55,19 +55,19 @@ class Prepared:
 
 
 def run(
-    strategy: str | Sequence[str] = "english-stilts",
+    strategy: str | Sequence[str] | None = None,
     *,
     config: str | Path | None = None,
     reporter: Reporter | None = None,
     **options: Any,
 ) -> RunResult:
-    """Train and evaluate what the options ask for; the same as `xfer run`.
+    """Train and evaluate what the options ask for; the same as `xfer run`, with the same defaults.
 
     Options are the long options of the command by name: `suite`, `model`, `target`, `intermediate`,
     `language`, `seeds`, `limit` (a mapping), `set` (a mapping), `data_root`, `store`, `name`, `keep`, `device`,
     `preset`, `plugin`. Raises `xfer.core.errors.XferError` with what, where and how to mend.
     """
-    flags = {"strategy": strategy, **options}
+    flags = options if strategy is None else {"strategy": strategy, **options}
     return execute(prepare(flags, Path(config) if config else None, reporter))
 
 
@@ -316,6 +316,8 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
     suite = toolkit.suites.get(settings.suite)
     if suite.pretrain is None:
         raise UserError(f"suite {suite.name} has no pretraining recipe", fix="--suite mini has one")
+    if Path(output).exists():
+        raise UserError("is there already", where=str(output), fix="choose another folder, or remove this one")
     recipe = suite.pretrain
     if settings.seeds != (0,):
         recipe = recipe.model_copy(update={"seed": settings.seeds[0]})

@@ -75,6 +75,23 @@ def test_a_limit_cuts_the_queries_and_never_the_index(kit: Kit) -> None:
 
     assert predictions(cut)[:5] == predictions(full)[:5]
     assert predictions(cut)[5:] == ["null"] * 15
+    # five queries give steps of 20 points, also where nothing was learned
+    assert {row.chance % 20 + row.heuristic % 20 for row in cut.results if row.chance is not None} == {0.0}
+
+
+@pytest.mark.parametrize("target", ["toy-class", "toy-choice", "toy-span", "toy-tag", "toy-pairs"])
+def test_how_an_evaluation_is_cut_into_batches_does_not_show(kit: Kit, target: str) -> None:
+    whole = kit.run(set=QUICK, target=target, keep="all")
+    phase = kit.store / "phases" / whole.results[0].phase
+    options = {
+        "suite": "toy",
+        "plugin": kit.flags()["plugin"],
+        "store": kit.store.with_name("other"),
+        "target": target,
+    }
+    model = phase.parent / whole.plan.phases[0].id if len(whole.plan.phases) > 1 else kit.model
+    cut = commands.evaluate(model, **options, set={"engine.evaluation_tokens": 64})
+    assert [row.value for row in cut.results] == [row.value for row in whole.results]
 
 
 # ---------------------------------------------------------------- weights

@@ -240,6 +240,7 @@ def _baseline(
             values = list(task.heuristic(training, examples))
         else:
             values = code.heuristic(training, examples)
+        values = code.limited(list(values), examples, run.settings.limit.test)
         extra = {"tuned": task.tune(values, examples, language)} if task.tune and values else {}
         run.memory[key] = task.score(values, examples, language, **extra) if values else {}
     found: Mapping[str, float] = run.memory[key]
