@@ -9,10 +9,11 @@ when they are first used.
 
 from typing import TYPE_CHECKING, Any
 
+from xfer.version import __version__
+
 if TYPE_CHECKING:
     from xfer.commands import compare, evaluate, load_results, run
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "compare", "evaluate", "load_results", "run"]
 
 

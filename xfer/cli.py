@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import __version__, bootstrap, data_commands, listings
+from xfer import bootstrap, data_commands, listings
 from xfer.core.errors import ExitStatus, UserError, XferError
 from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
+from xfer.version import __version__
 
 app = typer.Typer(
     name="xfer",

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from xfer import __version__
 from xfer.core.errors import (
     ExitStatus,
     Locked,
@@ -30,6 +29,7 @@ from xfer.core.locks import phase_lock
 from xfer.core.records import Cell, Plan, PlannedPhase, Problem, ResultRow
 from xfer.core.registry import BUILTIN
 from xfer.core.run import Run
+from xfer.version import __version__
 
 _OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|can't allocate memory|CUDA out of memory")
 FATAL = (UserError, NonFinite, OutOfResources, Stopped)
