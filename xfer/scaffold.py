@@ -6,9 +6,9 @@ from importlib.resources import files as resources
 from pathlib import Path
 from string import Template
 
-from xfer import __version__
 from xfer.core import files
 from xfer.core.errors import UnknownName, UserError
+from xfer.version import __version__
 
 KINDS = ("task", "strategy")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
