@@ -139,6 +139,9 @@ def evaluate(
     set_: SetOption = None,
     data_root: DataRootOption = None,
     store: StoreOption = None,
+    layers: Annotated[
+        str, typer.Option(metavar="LAYERS", help="Retrieval at each of these layers: all, 1-12, or 3,7,9-12.")
+    ] = "",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the run.")] = None,
     device: DeviceOption = None,
     plugin: PluginOption = None,
@@ -152,7 +155,8 @@ def evaluate(
         suite=suite, target=_split(target), language=_split(language), limit=_limit(limit), set=_set(set_),
         data_root=data_root, store=store, name=name, device=device, plugin=_tuple(plugin),
     )  # fmt: skip
-    _finish(commands.evaluate(checkpoint, reporter=progress.reporter(quiet), **options), json_)
+    result = commands.evaluate(checkpoint, layers=layers, reporter=progress.reporter(quiet), **options)
+    _finish(result, json_, mixed=bool(layers))
 
 
 @app.command()
@@ -216,13 +220,13 @@ listings.add(app)
 data_commands.add(app)
 
 
-def _finish(result: Any, json_: bool) -> None:
+def _finish(result: Any, json_: bool, mixed: bool = False) -> None:
     from xfer import summary
 
     if json_:
         print(json.dumps(result.document(), ensure_ascii=False, allow_nan=False))
     else:
-        print(summary.result_text(result), end="")
+        print(summary.result_text(result, mixed), end="")
     if result.status:
         raise typer.Exit(result.status)
 

@@ -4,7 +4,7 @@ The command line only parses and prints.
 """
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def prepare(
     flags: Mapping[str, Any],
     config: Path | None = None,
     reporter: Reporter | None = None,
-    starts: "Sequence[StartPoint]" = (),
+    starts: "Callable[[Model], Sequence[StartPoint]] | None" = None,
 ) -> Prepared:
     """Read settings, load plugins, resolve the model, and plan. Nothing is trained or written."""
     settings, origin = load_settings(flags, config)
@@ -99,7 +99,7 @@ def prepare(
     if settings.name:
         store.run_folder(settings.name)
     fingerprint = row_fingerprint(settings, toolkit.manager)
-    plan = build_plan(settings, toolkit, suite, model, device.dtype, fingerprint, starts)
+    plan = build_plan(settings, toolkit, suite, model, device.dtype, fingerprint, starts(model) if starts else ())
     for answer in toolkit.manager.collect("xfer_check_plan", plan=plan, settings=settings):
         plan = plan.model_copy(update={"problems": (*plan.problems, answer[1])})
     work = Run(
@@ -282,14 +282,21 @@ def report(comparison: "Comparison", format: str) -> str:
     return str(answer[0])
 
 
-def evaluate(checkpoint: str | Path, *, reporter: Reporter | None = None, **options: Any) -> RunResult:
+def evaluate(
+    checkpoint: str | Path, *, layers: str = "", reporter: Reporter | None = None, **options: Any
+) -> RunResult:
     """Score a checkpoint without training; the same as `xfer eval`.
 
     `checkpoint` is a model folder, a hub id, or a phase folder of a store, whose heads are used. Without
-    heads only retrieval targets can be scored.
+    heads only retrieval targets can be scored. `layers` ("all", "1-12", "7,9") scores them at each of these.
     """
-    flags = {**options, "model": str(checkpoint)}
-    return execute(prepare(flags, None, reporter, starts=(_evaluation_only(),)))
+    from xfer.core.sweeps import layer_starts, parse_layers
+
+    def starts(model: "Model") -> "Sequence[StartPoint]":
+        depth = int(model.config.get("num_hidden_layers") or model.config.get("n_layers") or 0)
+        return layer_starts(parse_layers(layers, depth)) if layers else (_evaluation_only(),)
+
+    return execute(prepare({**options, "model": str(checkpoint)}, None, reporter, starts=starts))
 
 
 def _evaluation_only() -> "StartPoint":

@@ -78,13 +78,13 @@ def plan_text(prepared: commands.Prepared) -> str:
     return "\n".join(lines) + "\n"
 
 
-def result_text(result: commands.RunResult) -> str:
-    """The table of a run, and what to type next."""
+def result_text(result: commands.RunResult, mixed: bool = False) -> str:
+    """The table of a run, and what to type next. `mixed` lets labels differ in signature (a sweep of layers)."""
     from xfer.core import reports
 
     text = ""
     if result.results:
-        text = reports.render(commands.compared(result.results, result.problems), "table")
+        text = reports.render(commands.compared(result.results, result.problems, mixed=mixed), "table")
     for phase, reason in result.failed.items():
         text += f"failed: phase {phase}: {reason}\n"
     text += f"\nresults: {result.store / 'runs' / result.run}\n"

@@ -76,6 +76,7 @@ def _evaluate_use(
         dev = {name: load_examples(run, task, task.dev_split, name, use.via) for name in use.languages}
         dev_values = _values(planned, run, code, encoder, head, dev, pooling)
         tuned = {name: task.tune(dev_values[name], dev[name], name) for name in use.languages}
+        info["tuned"] = tuned
     training = _heuristic_examples(run, task)
     lines = []
     for language, found in examples.items():
