@@ -247,7 +247,7 @@ def test_ids_are_stable() -> None:
     assert ids() == GOLDEN
 
 
-GOLDEN = ("eb1210f7cf107f217337", "aad9b68de3f0d5ee69af", "98d99e0d0bf41009ac16")
+GOLDEN = ("26360fa5f24adb37e8a5", "d9f0fe55fca540662d03", "2ddfeba3165659b9c19e")
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,8 @@ def _row(
 ) -> ResultRow:
     planned = by_id[cell.phase]
     layer = line.pop("layer", None)
+    used = [use["task"] for use in planned.identity["uses"]].index(line["task"])
+    line["task"] = planned.phase.uses[used].task  # the full name where the stored short one is ambiguous
     return ResultRow(
         run=run.name,
         label=cell.label,
@@ -230,7 +232,7 @@ def _row(
         model_fingerprint=run.model.fingerprint,
         seed=cell.seed,
         phase=cell.phase,
-        signature=_signature(line, planned, layer),
+        signature=_signature(line, planned, used, layer),
         training=_training([by_id[id] for id in cell.chain]),
         xfer_version=__version__,
         plugin_versions=versions,
@@ -249,12 +251,12 @@ def _training(chain: Sequence[PlannedPhase]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _signature(line: dict[str, Any], planned: PlannedPhase, layer: int | None) -> str:
+def _signature(line: dict[str, Any], planned: PlannedPhase, used: int, layer: int | None) -> str:
     """Everything of the evaluation protocol that changes the number, readable."""
-    use = next(use for use in planned.identity["uses"] if use["task"] == line["task"])
-    options = dict(planned.options[line["task"]])
+    use = planned.identity["uses"][used]
+    options = dict(planned.options[planned.phase.uses[used].task])
     if layer is not None:
         options["layer"] = layer
-    fields = {"task": f"{line['task']}-v{line['task_version']}", "split": line["split"], "via": use["via"]}
+    fields = {"task": f"{use['task']}-v{line['task_version']}", "split": line["split"], "via": use["via"]}
     fields |= {"limit": use["limit"], **options}
     return ";".join(f"{key}={value}" for key, value in fields.items())

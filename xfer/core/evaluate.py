@@ -62,7 +62,7 @@ def _evaluate_use(
     task: TaskSpec = run.toolkit.tasks.get(use.task)
     examples = {code: load_examples(run, task, use.split, code, use.via) for code in use.languages}
     encoder = load_encoder(planned, run, with_lm_head=task.format == "masked-lm")
-    code, head, pooling = head_of_task(task, origin(planned, run), planned.options[task.name], encoder, run)
+    code, head, pooling = head_of_task(task, origin(planned, run), planned.options[use.task], encoder, run)
     layer = _layer(code, encoder)
     for module in (encoder, head, pooling):
         if isinstance(module, nn.Module):
@@ -94,12 +94,12 @@ def head_of_task(
     retrieval none. Raises UserError where the folder has no head for the task.
     """
     heads = stored_heads(folder)
-    name = task.name if task.name in heads else (task.training_task or task.name)
-    labels = tuple(heads.get(name, {}).get("labels", task.labels))
+    owner = task if task.name in heads else run.toolkit.training_task(task)
+    labels = tuple(heads.get(owner.name, {}).get("labels", task.labels))
     code = format_code(run, task, labels, options)
     if task.format == "masked-lm" or not code.trainable:
         return code, encoder.lm_head, _layer(code, encoder)
-    trained = format_code(run, run.toolkit.tasks.get(name), labels, options)
+    trained = format_code(run, owner, labels, options)
     return code, *load_head(folder, trained, encoder)
 
 
@@ -171,7 +171,7 @@ def _cut(
 
 
 def _heuristic_examples(run: Run, task: TaskSpec) -> list[Any]:
-    training = run.toolkit.tasks.get(task.training_task) if task.training_task else task
+    training = run.toolkit.training_task(task)
     if "en" not in training.train_languages:
         return []
     return load_examples(run, training, "train", "en")[:HEURISTIC_EXAMPLES]
@@ -233,7 +233,7 @@ def _baseline(
 
     What a task tunes is tuned on the scored examples themselves here: an upper bound.
     """
-    key = ("baseline", kind, task.name, language)
+    key = ("baseline", kind, id(task), language)
     if key not in run.memory:
         if kind == "chance":
             values = code.chance(examples, numpy_stream(0, "chance", task.name, language))

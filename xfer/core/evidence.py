@@ -109,7 +109,7 @@ class Evidence:
 
         folder = self.folder(phase)
         try:
-            name = f"{checked_name(task)}.{checked_name(language.lower()) and language}.parquet"
+            name = f"{checked_name(task.rpartition('/')[2])}.{checked_name(language.lower()) and language}.parquet"
         except UserError:
             return None
         path = folder / "predictions" / name if folder else None

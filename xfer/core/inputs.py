@@ -20,10 +20,10 @@ from xfer.core.tokeniser import Tokeniser
 
 def row_fingerprint(settings: RunSettings, manager: PluginManager) -> Fingerprint:
     """The planner's question which rows there are: a fingerprint, or None where there are none."""
-    known: dict[tuple[str, str, str, str], str | None] = {}
+    known: dict[tuple[int, str, str, str], str | None] = {}
 
     def ask(task: TaskSpec, split: str, language: str, via: str) -> str | None:
-        key = (task.name, split, language, via)
+        key = (id(task), split, language, via)
         if key not in known:
             known[key] = _look(task, split, language, via, settings, manager)
         return known[key]
@@ -71,7 +71,7 @@ def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str 
             )
         return loaded.examples
 
-    examples: list[Any] = _remembered(run, ("examples", task.name, split, language, via), load)
+    examples: list[Any] = _remembered(run, ("examples", id(task), split, language, via), load)
     return examples
 
 

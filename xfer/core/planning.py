@@ -83,7 +83,7 @@ def build_plan(
                             params=start.params.model_dump(mode="json"),
                             intermediate=start.intermediate,
                             seed=seed,
-                            target=target.name,
+                            target=toolkit.listed_as(target),
                             phase=chain[-1],
                             chain=tuple(chain),
                             sees=leaks.seen(
@@ -130,6 +130,10 @@ class _Builder:
     def __post_init__(self) -> None:
         self.phases: dict[str, PlannedPhase] = {}
         self.problems: list[Problem] = []
+        owner = self.toolkit.suites.owner(self.suite)
+        own = {task.name: task for task in self.toolkit.tasks if self.toolkit.tasks.owner(task) == owner}
+        # within a suite, a short name means the task of the plugin that brings the suite
+        self.known = {**self.tasks, **{name: task for name, task in own.items() if name not in self.tasks}}
 
     def chain(self, start: StartPoint, seed: int, target: TaskSpec) -> list[str]:
         """Plan one cell: ids of its phases in order, the scoring one last; empty when no language has rows."""
@@ -137,7 +141,7 @@ class _Builder:
         context = PlanContext(
             target=target,
             training=training,
-            tasks=self.tasks,
+            tasks=self.known,
             suite=self.suite,
             strategies=dict(self.toolkit.strategies.items()),
         )
@@ -181,16 +185,14 @@ class _Builder:
         yield id
 
     def _training(self, target: TaskSpec) -> TaskSpec | None:
-        task = target
-        if target.training_task:
-            task = self.toolkit.tasks.get(target.training_task, within=self.toolkit.tasks.owner(target))
+        task = self.toolkit.training_task(target)
         return task if "en" in task.train_languages else None
 
     def _present(self, use: TaskUse, phase: Phase) -> TaskUse | None:
         """Drop languages without rows: told where they were not asked for, an error where they were."""
-        if use.task not in self.tasks:
+        if use.task not in self.known:
             raise UnknownName("task", use.task, self.tasks)
-        task = self.tasks[use.task]
+        task = self.known[use.task]
         evaluates = phase.does == "evaluate"
         wanted = use.languages
         if evaluates and self.settings.language:
@@ -209,7 +211,8 @@ class _Builder:
         if absent:
             lacking = "its averages are incomplete" if evaluates else "training goes without"
             self.tell(f"{task.name}: no {use.split} rows in {', '.join(absent)}; {lacking}")
-        return use.model_copy(update={"languages": tuple(present)}) if present else None
+        name = self.toolkit.listed_as(task)
+        return use.model_copy(update={"task": name, "languages": tuple(present)}) if present else None
 
     def tell(self, message: str, stage: str = "data") -> None:
         """A problem of the plan, once."""
@@ -238,8 +241,8 @@ class _Builder:
             "transform": self._transform_identity(phase),
             "pooling": phase.pooling,
             "params": self._params_identity(phase),
-            "settings": {name: _lean(value, {"snapshots"}) for name, value in settings.items()},
-            "options": options,
+            "settings": {self._short(name): _lean(value, {"snapshots"}) for name, value in settings.items()},
+            "options": {self._short(name): value for name, value in options.items()},
             "padding": engine.padding,
             "precision": self.precision,
             "seed": seed if training else None,
@@ -254,6 +257,10 @@ class _Builder:
             options=options,
             identity=identity,
         )
+
+    def _short(self, listed: str) -> str:
+        """A task's own name: what else is installed, and makes it ambiguous, is not part of the work."""
+        return self.tasks[listed].name if listed else ""
 
     def _transform_identity(self, phase: Phase) -> Any:
         """A transform by its full name, its version and that of its plugin."""
@@ -283,8 +290,8 @@ class _Builder:
 
     def _train_settings(self, phase: Phase, target: TaskSpec) -> dict[str, TrainSettings]:
         """Settings by task, and under "" those that the phase as a whole follows (learning rate, schedule)."""
-        own = (target.name,) if phase.role == "target" else ()
-        names = {use.task: tuple(dict.fromkeys((use.task, *own))) for use in phase.uses}
+        own = (target.name, self.toolkit.listed_as(target)) if phase.role == "target" else ()
+        names = {use.task: tuple(dict.fromkeys((self.tasks[use.task].name, use.task, *own))) for use in phase.uses}
         leading = {use.task for use in phase.uses if use.steps_ratio is None} or set(names)
         names[""] = names[leading.pop()] if len(leading) == 1 else own
         return {
@@ -309,9 +316,12 @@ class _Builder:
 
     def _use_identity(self, use: TaskUse) -> dict[str, Any]:
         task = self.tasks[use.task]
+        owner = self.toolkit.tasks.owner(task)
         return {
             **_lean(use, ADDED_TO_USE, NEVER_HASHED),
+            "task": task.name,
             "version": task.version,
+            **({} if owner == BUILTIN else {"owner": owner}),
             "limit": self.settings.limit.of(use.split),
             "data": {code: self.fingerprint(task, use.split, code, use.via) for code in use.languages},
         }

@@ -28,6 +28,16 @@ class Toolkit:
     formats: "Registry[Format]"
     transforms: "Registry[Transform]"
 
+    def training_task(self, task: "TaskSpec") -> "TaskSpec":
+        """The task whose training set a target uses: its own, or the one that it names."""
+        if not task.training_task:
+            return task
+        return self.tasks.get(task.training_task, within=self.tasks.owner(task))
+
+    def listed_as(self, task: "TaskSpec") -> str:
+        """The name that means this task and no other: short where it is unique."""
+        return next(name for name, known in self.tasks.items() if known is task)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What went wrong with plugins up to now."""

@@ -96,7 +96,7 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
         sampling=phase.sampling,
         weights=[use.weight for use in phase.uses],
         seed=planned.seed or 0,
-        name="+".join(use.task for use in phase.uses),
+        name="+".join(tasks[use.task].name for use in phase.uses),
         ratios=[use.steps_ratio for use in phase.uses],
         drawn=[not use.counts_only for use in phase.uses],
         groups=[_languages(run, part, use) for part, use in zip(parts, phase.uses, strict=True)],
