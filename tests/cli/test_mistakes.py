@@ -225,3 +225,45 @@ def test_what_the_parser_refuses(run_xfer: Run, here: Path, arguments: tuple[str
     assert expected in outcome.err
     assert outcome.out == ""
     assert list(here.iterdir()) == []
+
+
+REFUSING = """
+from xfer.api import hookimpl
+
+@hookimpl
+def xfer_load_rows(task, split, language, via, settings):
+    raise OSError("the mirror is down")
+"""
+
+
+def test_a_plugin_that_fails_where_it_is_needed_has_its_own_status(
+    run_xfer: Run, places: dict[str, Path], here: Path
+) -> None:
+    (here / "mirror.py").write_text(REFUSING)
+    outcome = run_xfer(*MINI.format(**places).split(), "--plugin", "mirror.py")
+    assert outcome.status == 5
+    assert outcome.err.startswith("error: plugin mirror (mirror.py sha256:")
+    assert "xfer_load_rows failed: OSError: the mirror is down" in outcome.err
+    assert f"where: {here / 'mirror.py'}:6" in outcome.err
+    assert "mend:  to run without it: leave the file out" in outcome.err
+    assert [path.name for path in here.iterdir()] == ["mirror.py"]
+
+
+def test_a_loss_that_is_not_finite_has_its_own_status(run_xfer: Run, places: dict[str, Path]) -> None:
+    line = RUN.format(**places) + "--target mini-xnli --limit train=32,test=4 --quiet"
+    outcome = run_xfer(
+        *line.split(), "--set", "train.lr=1e30", "--set", "train.warmup=0", "--set", "train.max_steps=4"
+    )
+    assert outcome.status == 8
+    assert "error: mini-xnli: loss" in outcome.err
+    assert "the optimizer step was not taken" in outcome.err
+    assert "mend:  a lower learning rate" in outcome.err
+
+
+def test_settings_that_this_plan_does_not_read_are_told(run_xfer: Run, places: dict[str, Path]) -> None:
+    line = MINI.format(**places) + "--dry-run --json --set target.xnli.lr=1 --set span.step=3 --set train.lr=1"
+    noted = json.loads(run_xfer(*line.split()).out)["problems"]
+    assert noted == [
+        "--set target.xnli.learning_rate is not used: this plan has no task xnli",
+        "--set span.step is not used: this plan has no task of the format span",
+    ]

@@ -123,8 +123,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     text = outcome.out
     for part in (
         "suite mini, model xlm-roberta (", "cpu, float32", "reused  train intermediate mini-mnli (seed 0)",
-        "to run  train intermediate mini-mnli (seed 2)", "16 examples, 2 steps, about ", "learning_rate=0.0004",
-        "learning_rate=0.0005", "evaluate mini-tatoeba, after ", "4 cells (label × seed × target)",
+        "to run  train intermediate mini-mnli (seed 2)", "16 examples, 2 steps, about ", "mini-mnli: learning_rate=",
+        "mini-xnli: learning_rate=", "evaluate mini-tatoeba, after ", "4 cells (label × seed × target)",
         "4 of 8 phases to run", "disk: ", " at the peak, ", "training: about ",
     ):  # fmt: skip
         assert part in text
@@ -307,3 +307,17 @@ def test_a_bar_gives_the_terminal_back(monkeypatch: pytest.MonkeyPatch, capsys: 
     captured = capsys.readouterr()
     assert "note: [markup] stays as it is" in captured.err
     assert captured.out == ""
+
+
+def test_the_bundled_model_needs_no_option(run_xfer: Run, tmp_path: Path) -> None:
+    outcome = run_xfer(
+        "run", "--strategy", "none", "--target", "mini-tatoeba", "--store", tmp_path / "store", "--json", "--quiet"
+    )
+    assert outcome.status == 0
+    rows = json.loads(outcome.out)["results"]
+    assert {row["model"] for row in rows} == {"mini-xlmr"}
+    assert [row["language"] for row in rows] == ["de", "es", "ru", "tr", "zh"]
+    means = [sum(row[name] for row in rows) / len(rows) for name in ("value", "chance")]
+    assert means[0] > means[1] + 10
+    found = {check["check"]: check["ok"] for check in json.loads(run_xfer("doctor", "--json").out)}
+    assert found["bundled model"]

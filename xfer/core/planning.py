@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xfer.core import leaks
-from xfer.core.errors import PluginError, UnknownName, UserError, XferError, raise_all
+from xfer.core.errors import PluginError, UnknownName, UserError, XferError
 from xfer.core.models import Model, has_lm_head
 from xfer.core.records import (
     PRETRAINED,
@@ -30,8 +30,14 @@ from xfer.core.records import (
 )
 from xfer.core.registry import BUILTIN
 from xfer.core.run import Toolkit
-from xfer.core.settings import RunSettings, check_overrides, resolve_options, resolve_training
-from xfer.core.start_points import StartPoint, start_points
+from xfer.core.settings import (
+    RunSettings,
+    check_overrides,
+    resolve_options,
+    resolve_training,
+    unread_overrides,
+)
+from xfer.core.start_points import StartPoint, chosen_targets, start_points
 
 SCHEMA = 1
 """Raised when the code computes other numbers from the same record, so that stored phases are not reused."""
@@ -64,7 +70,7 @@ def build_plan(
     preset = settings.preset or suite.default_preset
     if preset not in suite.presets:
         raise UnknownName("preset", preset, suite.presets)
-    targets = _targets(settings, toolkit, suite)
+    targets = chosen_targets(settings, toolkit, suite)
     starts = starts or start_points(settings, toolkit, suite)
     builder = _Builder(settings, toolkit, suite, preset, tasks, formats, model, precision, fingerprint)
     if settings.intermediate and not any("intermediate" in start.strategy.params.model_fields for start in starts):
@@ -94,25 +100,9 @@ def build_plan(
                             ),
                         )
                     )
+    for message in unread_overrides(settings.set, builder.phases.values(), tasks, formats):
+        builder.tell(message, stage="plan")
     return Plan(phases=tuple(builder.phases.values()), cells=tuple(cells), problems=tuple(builder.problems))
-
-
-def _targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[TaskSpec]:
-    within = "" if settings.target else toolkit.suites.owner(suite)
-    problems: list[UserError] = []
-    targets: dict[str, TaskSpec] = {}
-    for name in settings.target or suite.targets:
-        try:
-            targets[name] = toolkit.tasks.get(name, within=within)
-        except UserError as error:
-            problems.append(error)
-    for language in settings.language:
-        known = {code for task in targets.values() for code in task.languages}
-        if language not in known:
-            there = f"(there are {', '.join(sorted(known))})"
-            problems.append(UnknownName("language", language, known, there))
-    raise_all(problems)
-    return list(targets.values())
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from xfer.core.errors import UnknownName, UserError, near, raise_all
-from xfer.core.records import Format, Record, Suite, TaskSpec, TrainSettings
+from xfer.core.records import Format, PlannedPhase, Record, Suite, TaskSpec, TrainSettings
 
 R = TypeVar("R", bound=Record)
 ROLES = ("intermediate", "target")
@@ -224,6 +224,26 @@ def check_overrides(overrides: Mapping[str, Any], tasks: Iterable[str], formats:
     known += [f"{task}.{field}" for task in tasks for field in fields]
     accepted = set(known)
     raise_all([_unknown("setting", path, known, "--set") for path in _flat(overrides) if path not in accepted])
+
+
+def unread_overrides(
+    overrides: Mapping[str, Any],
+    phases: Iterable[PlannedPhase],
+    tasks: Mapping[str, TaskSpec],
+    formats: Mapping[str, Format],
+) -> list[str]:
+    """Messages about settings of tasks and formats that have no part in a plan."""
+    listed = {use.task for planned in phases for use in planned.phase.uses}
+    used = {name for task in listed for name in (task, tasks[task].name, tasks[task].format)}
+    messages = []
+    for path in overrides:
+        owner = path.rpartition(".")[0]
+        role, _, task = owner.partition(".")
+        named = task if role in ROLES else owner
+        if named not in used and (named in tasks or named in formats):
+            kind = "task" if named in tasks else "task of the format"
+            messages.append(f"--set {path} is not used: this plan has no {kind} {named}")
+    return messages
 
 
 def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> UserError:

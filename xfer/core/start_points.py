@@ -1,4 +1,4 @@
-"""From `--strategy` and `--intermediate` to start points: the rows of a comparison."""
+"""From `--strategy`, `--intermediate` and `--target` to the rows and columns of a comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xfer.core.errors import UserError, raise_all
-from xfer.core.records import Record, Strategy, Suite
+from xfer.core.errors import UnknownName, UserError, raise_all
+from xfer.core.records import Record, Strategy, Suite, TaskSpec
 from xfer.core.run import Toolkit
 from xfer.core.settings import RunSettings, parse_value
 
@@ -42,6 +42,25 @@ def start_points(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> tuple
             label = _label(strategy, params, suite)
             found.setdefault(label, StartPoint(label, strategy, params))
     return tuple(found.values())
+
+
+def chosen_targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> list[TaskSpec]:
+    """The targets of a run. Raises UserError for all names of tasks and languages that are not there."""
+    within = "" if settings.target else toolkit.suites.owner(suite)
+    problems: list[UserError] = []
+    targets: dict[str, TaskSpec] = {}
+    for name in settings.target or suite.targets:
+        try:
+            targets[name] = toolkit.tasks.get(name, within=within)
+        except UserError as error:
+            problems.append(error)
+    for language in settings.language:
+        known = {code for task in targets.values() for code in task.languages}
+        if language not in known:
+            there = f"(there are {', '.join(sorted(known))})"
+            problems.append(UnknownName("language", language, known, there))
+    raise_all(problems)
+    return list(targets.values())
 
 
 def strategy_text(text: str) -> tuple[str, dict[str, Any]]:
