@@ -91,6 +91,8 @@ class State:
     best_score: float | None = None
     best_step: int = 0
     without_gain: int = 0
+    seconds: float = 0.0
+    """Time in the loop, of all processes that worked on the phase; what was redone counts once."""
     log: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ def train(job: Job, run: Run, state: State) -> State:
     tokens = logged_steps = 0
     loss_sum = 0.0
     started, first_step = time.monotonic(), state.step
+    counted = started
     while state.step < job.schedule.total_steps:
         step = state.step
         use, items = job.schedule.draw(step)
@@ -117,6 +120,7 @@ def train(job: Job, run: Run, state: State) -> State:
         if number := snapshot_number(state.step, job.schedule.total_steps, job.settings.snapshots):
             _save_snapshot(job, run, number)
         now = time.monotonic()
+        state.seconds, counted = state.seconds + now - counted, now
         final = state.step == job.schedule.total_steps
         if final or now - last_log >= run.settings.engine.log_seconds:
             rate = tokens / max(now - last_log, 1e-9)
@@ -147,6 +151,7 @@ def train(job: Job, run: Run, state: State) -> State:
                 f"stopped as asked after step {state.step} of {job.schedule.total_steps}; the state is saved",
                 fix="issue the same command again to continue",
             )
+    state.seconds += time.monotonic() - counted
     if state.best:
         _load(job, state.best)
     spoilt = [name for name, p in job.parameters.items() if not bool(torch.isfinite(p).all())]

@@ -56,6 +56,7 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 "identity": planned.identity,
                 "model": run.model.name,
                 "steps": state.step,
+                "seconds": round(state.seconds, 3),
                 "best_step": state.best_step,
                 "best_score": state.best_score,
                 "shares": list(job.schedule.shares),
