@@ -6,10 +6,11 @@ from typing import Any
 
 from xfer import commands
 from xfer.core import engine, forecast
-from xfer.core.inputs import tokeniser, use_examples
-from xfer.core.leaks import ENGLISH, zero_shot
+from xfer.core.inputs import rows_in_files, tokeniser, use_examples
+from xfer.core.leaks import zero_shot
 from xfer.core.records import PlannedPhase, TaskUse
 from xfer.core.run import Run
+from xfer.core.strategy_steps import ENGLISH, MACHINE
 from xfer.progress import describe
 
 SAMPLE = 64
@@ -124,7 +125,7 @@ def _phase(planned: PlannedPhase, run: Run, to_run: bool) -> dict[str, Any]:
 
 def _training(planned: PlannedPhase, run: Run) -> dict[str, Any]:
     uses = planned.phase.uses
-    examples = [use_examples(run, run.toolkit.tasks.get(use.task), use) for use in uses]
+    examples = [_expected_examples(run, use) for use in uses]
     steps = forecast.steps_of(planned, [len(found) for found in examples])
     tokens = sum(
         _mean_tokens(run, found[:SAMPLE]) * min(len(found), planned.settings[use.task].batch_size) * own
@@ -141,6 +142,15 @@ def _training(planned: PlannedPhase, run: Run) -> dict[str, Any]:
             if task
         },
     }
+
+
+def _expected_examples(run: Run, use: TaskUse) -> list[Any]:
+    """The examples of a use; of one that is still to be translated, English ones in their place."""
+    task = run.toolkit.tasks.get(use.task)
+    if use.via != MACHINE or rows_in_files(run, task, use.split, use.languages[0], use.via):
+        return use_examples(run, task, use)
+    each = use.model_copy(update={"via": "original", "languages": (ENGLISH,), "total": None, "disjoint": False})
+    return (use_examples(run, task, each) * len(use.languages))[: use.total]
 
 
 def _use_text(use: TaskUse) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from xfer.core.examples import Row
 from xfer.core.formats import BUILTIN_FORMATS
 from xfer.core.hookspecs import hookimpl
-from xfer.core.records import Format, PlannedPhase, TaskSpec
+from xfer.core.records import Format, Plan, PlannedPhase, Problem, TaskSpec
 
 
 @hookimpl(trylast=True)
@@ -25,10 +25,41 @@ def xfer_run_phase(phase: PlannedPhase, run: Any) -> bool | None:
 
 @hookimpl(trylast=True)
 def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings: Any) -> Iterable[Row] | None:
-    """Original rows, from the task itself, the data root or the hub."""
-    from xfer.core.data import load_rows
+    """Original rows, from the task itself, the data root or the hub; rows made otherwise, from files."""
+    from xfer.core.data import MissingData, load_rows
+    from xfer.core.strategy_steps import MACHINE
+    from xfer.core.translation import made_task
 
-    return load_rows(task, split, language, data_root=settings.data_root) if via == "original" else None
+    if via == "original":
+        return load_rows(task, split, language, data_root=settings.data_root)
+    if via not in task.made or language not in task.made[via].configs:
+        return None
+    try:
+        return load_rows(made_task(task, via), split, language, data_root=settings.data_root)
+    except MissingData:
+        if via == MACHINE:
+            return None  # what no file holds is to be translated
+        raise
+
+
+@hookimpl(trylast=True)
+def xfer_check_plan(plan: Plan, settings: Any) -> list[Problem]:
+    """The licence of weights that a plan translates with."""
+    from xfer.core.translation import licence_notes
+
+    return [Problem(stage="plan", message=note) for note in licence_notes(plan.phases, settings)]
+
+
+@hookimpl(trylast=True)
+def xfer_translate(texts: Sequence[str], source: str, target: str, settings: Any) -> list[str] | None:
+    """Translations by the model of `translate.model`, from English only."""
+    if source != "en" or not settings.translation.model:
+        return None
+    if not texts:
+        return []
+    from xfer.core.seq2seq import translate
+
+    return translate(texts, target, settings.translation, settings.device)
 
 
 @hookimpl(trylast=True)

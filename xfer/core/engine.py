@@ -175,6 +175,7 @@ KINDS = {
     "average": "xfer.core.merging:run_average_phase",
     "combine": "xfer.core.merging:run_combine_phase",
     "select": "xfer.core.merging:run_select_phase",
+    "translate": "xfer.core.translation:run_translate_phase",
 }
 """What runs each of core's kinds of phases."""
 

@@ -97,7 +97,11 @@ def xfer_build_encoder(model: Any, settings: Any) -> Any:
 
 @hookspec(firstresult=True)
 def xfer_translate(texts: Any, source: str, target: str, settings: Any) -> Any:
-    """First result: translations of `texts` (a list of strings), in order."""
+    """First result: translations of `texts` (a list of strings), in order, from `source` into `target`.
+
+    Called with an empty list while planning: answer [] for a pair of languages that is yours, None for others.
+    Core answers last, with the model of `--set translate.model=…`. Translations are kept by plugin and version.
+    """
 
 
 @hookspec(firstresult=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from xfer.core import data
+from xfer.core import data, translation
 from xfer.core.errors import DataError, PluginError
 from xfer.core.examples import Row
 from xfer.core.features import Features
@@ -15,6 +15,7 @@ from xfer.core.records import Problem, TaskSpec, TaskUse
 from xfer.core.registry import BUILTIN
 from xfer.core.run import Run
 from xfer.core.settings import RunSettings
+from xfer.core.strategy_steps import ENGLISH, MACHINE
 from xfer.core.tokeniser import Tokeniser
 
 
@@ -35,25 +36,40 @@ def _look(
     task: TaskSpec, split: str, language: str, via: str, settings: RunSettings, manager: PluginManager
 ) -> str | None:
     try:
-        rows, owner = _rows(manager, task, split, language, via, settings)
+        given = _given(manager, task, split, language, via, settings)
+        if given is None and via == MACHINE:
+            return translation.fingerprint(task, split, language, settings, manager)
+        rows, owner = _required(given, task, split, language, via)
         if next(iter(rows), None) is None:
             return None
     except data.MissingData:
         return None
+    if owner == BUILTIN and via in task.made:
+        return data.fingerprint(translation.made_task(task, via), split, (language,), settings.data_root)
     if owner == BUILTIN:
         rows_known = data.fingerprint(task, split, (language,), settings.data_root)
         return rows_known if via == "original" else f"{rows_known} {via}"
     return f"{owner} {manager.versions().get(owner, '')}: {task.name}-v{task.version} {via}"
 
 
-def _rows(
+def _given(
     manager: PluginManager, task: TaskSpec, split: str, language: str, via: str, settings: RunSettings
+) -> tuple[Iterable[Row], str] | None:
+    """Raw rows and who gave them; None where nobody does. Raises what the reader raises."""
+    return manager.first("xfer_load_rows", task=task, split=split, language=language, via=via, settings=settings)
+
+
+def _required(
+    given: tuple[Iterable[Row], str] | None, task: TaskSpec, split: str, language: str, via: str
 ) -> tuple[Iterable[Row], str]:
-    """Raw rows and who gave them. Raises PluginError where nobody does, and what the reader raises."""
-    answer = manager.first("xfer_load_rows", task=task, split=split, language=language, via=via, settings=settings)
-    if answer is None:
+    if given is None:
         raise PluginError(f"{task.name}: nobody loads {split} rows in {language} via {via!r}")
-    return answer
+    return given
+
+
+def rows_in_files(run: Run, task: TaskSpec, split: str, language: str, via: str) -> bool:
+    """Whether rows made otherwise are given by files or a plugin, so that no machine need translate them."""
+    return _given(run.toolkit.manager, task, split, language, via, run.settings) is not None
 
 
 def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str = "original") -> list[Any]:
@@ -61,7 +77,10 @@ def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str 
 
     def load() -> list[Any]:
         limit = run.settings.limit.of(split)
-        rows, _ = _rows(run.toolkit.manager, task, split, language, via, run.settings)
+        given = _given(run.toolkit.manager, task, split, language, via, run.settings)
+        if given is None and via == MACHINE:
+            return _translated(run, task, split, language)
+        rows, _ = _required(given, task, split, language, via)
         loaded = data.load_examples(task, split, language, rows, limit)
         for problem in loaded.problems:
             run.tell(problem)
@@ -73,6 +92,19 @@ def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str 
 
     examples: list[Any] = _remembered(run, ("examples", id(task), split, language, via), load)
     return examples
+
+
+def _translated(run: Run, task: TaskSpec, split: str, language: str) -> list[Any]:
+    """English examples in another language, as far as they were translated. Raises DataError where none were."""
+    english = load_examples(run, task, split, ENGLISH)
+    found, _ = translation.translated_examples(english, language, run.settings, run.toolkit.manager)
+    if not found:
+        raise DataError(
+            f"{task.name}: none of {len(english)} examples is translated into {language!r}",
+            where=f"{split} rows, via {MACHINE}",
+            fix="the plan needs a `translate` phase before the phase that trains on them",
+        )
+    return found
 
 
 def use_examples(run: Run, task: TaskSpec, use: TaskUse) -> list[Any]:

@@ -51,7 +51,7 @@ def resolve_model(name: str, spec: ModelSpec | None, allow_pickle: bool = False)
     return Model(
         name=label,
         folder=folder,
-        fingerprint=_fingerprint(folder),
+        fingerprint=fingerprint(folder),
         licence=spec.licence if spec else "",
         options=spec.options if spec else {},
         config=config,
@@ -151,7 +151,8 @@ def _check_tokeniser(folder: Path) -> None:
 _seen: dict[tuple[str, int, int], str] = {}
 
 
-def _fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path) -> str:
+    """sha256 over configuration, weights and tokeniser files, 16 hex digits; files are hashed once a process."""
     total = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         if path.name in FINGERPRINTED or path.suffix in (".safetensors", ".bin", ".model"):

@@ -216,7 +216,8 @@ class _Builder:
         fixed = {use.task: use.options for use in phase.uses}
         options = {task: self._options(task, own) for task, own in fixed.items()}
         model = f"model:{self.model.fingerprint}"
-        parents = [model if name == PRETRAINED else ids[name] for name in phase.starts_from] or [model]
+        alone = [] if phase.does == "translate" else [model]
+        parents = [model if name == PRETRAINED else ids[name] for name in phase.starts_from] or alone
         needs = tuple(ids[name] for name in phase.needs)
         if training:
             self._tell_of_lm_head(phase)

@@ -51,6 +51,23 @@ class EngineSettings(Record):
     """Whether weights that exist only as pickles may be loaded (they can run code)."""
 
 
+class TranslationSettings(Record):
+    """How texts are translated by machine: the `translate.*` part of `--set`."""
+
+    model: str = ""
+    """Hub id or folder of a sequence-to-sequence model; "{source}" and "{target}" become language codes. None is
+    built in: choose one whose licence allows what you do."""
+    revision: str = "main"
+    beams: int = Field(1, ge=1)
+    max_length: int = Field(256, ge=8)
+    """Tokens in a text and in its translation; longer texts are cut."""
+    batch_tokens: int = Field(4096, ge=64)
+
+    def name(self, target: str) -> str:
+        """The model's name for a target language, from English."""
+        return self.model.replace("{source}", "en").replace("{target}", target)
+
+
 class RunSettings(Record):
     """One request to `xfer run`. Field names are the long options' names."""
 
@@ -75,6 +92,11 @@ class RunSettings(Record):
     def engine(self) -> EngineSettings:
         """The `engine.*` part of `--set`."""
         return _checked(EngineSettings, _section(self.set, "engine"), "engine")
+
+    @property
+    def translation(self) -> TranslationSettings:
+        """The `translate.*` part of `--set`."""
+        return _checked(TranslationSettings, _section(self.set, "translate"), "translate")
 
 
 SEVERAL = frozenset({"strategy", "target", "intermediate", "language", "seeds", "plugin"})
@@ -105,7 +127,7 @@ def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> tuple
         ]
     )
     settings = _validated(RunSettings, values, origin)
-    _ = settings.engine
+    _ = settings.engine, settings.translation
     return settings, origin
 
 
@@ -215,6 +237,7 @@ def check_overrides(overrides: Mapping[str, Any], tasks: Iterable[str], formats:
     tasks = list(tasks)
     known = [f"train.{field}" for field in TrainSettings.model_fields]
     known += [f"engine.{field}" for field in EngineSettings.model_fields]
+    known += [f"translate.{field}" for field in TranslationSettings.model_fields]
     for role in ROLES:
         known += [f"{role}.{field}" for field in TrainSettings.model_fields]
         known += [f"{role}.{task}.{field}" for task in tasks for field in TrainSettings.model_fields]

@@ -2,6 +2,7 @@
 
 from xfer.api import Source, TaskSpec, hookimpl
 from xfer.plugins.shared.labels import NLI, nli_example, right_or_wrong, score_accuracy
+from xfer.plugins.shared.translated import xnli_mt
 
 TASK = TaskSpec(
     name="mnli",
@@ -19,6 +20,7 @@ TASK = TaskSpec(
         columns=("premise", "hypothesis", "label"),
         counts={"train/en": 392702, "dev/en": 9815, "mismatched/en": 9832},
     ),
+    made={"mt": xnli_mt()},
     example=nli_example,
     score=score_accuracy,
     main_score="accuracy",

@@ -6,6 +6,7 @@ from typing import Any
 from xfer.api import Source, TaskSpec, TextExample, hookimpl
 from xfer.plugins.shared import releases
 from xfer.plugins.shared.labels import pair_example, right_or_wrong, score_accuracy
+from xfer.plugins.shared.translated import pawsx_mt
 
 CODES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 LABELS = ("0", "1")
@@ -46,6 +47,7 @@ TASK = TaskSpec(
     train_languages=("en",),
     labels=LABELS,
     source=releases.pawsx(HUB),
+    made={"mt": pawsx_mt()},
     example=example,
     score=score_accuracy,
     main_score="accuracy",

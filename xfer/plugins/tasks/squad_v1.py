@@ -3,6 +3,7 @@
 from xfer.api import Source, TaskSpec, hookimpl
 from xfer.plugins.shared import releases
 from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
+from xfer.plugins.shared.translated import squad_mt
 
 CONTEXT = "The lighthouse on Gull Rock was lit in 1884 and is kept by volunteers."
 
@@ -26,6 +27,7 @@ TASK = TaskSpec(
         train="3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955",
         dev="95aa6a52d5d6a735563366753ca50492a658031da74f301ac5238b03966972c9",
     ),
+    made={"mt": squad_mt()},
     example=squad_example,
     score=score_squad,
     main_score="mean_f1_em",

@@ -6,6 +6,7 @@ from typing import Any
 from xfer.api import LANGUAGES, Source, TaskSpec, hookimpl
 from xfer.plugins.shared import published, releases
 from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
+from xfer.plugins.shared.translated import tydiqa_mt
 
 CODES = ("ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te")
 CONTEXT = "The Tarn valley has nine mills; the oldest was rebuilt in 1702."
@@ -35,6 +36,7 @@ TASK = TaskSpec(
         ),
         CODES,
     ),
+    made={"mt": tydiqa_mt()},
     example=squad_example,
     score=score_squad,
     main_score="mean_f1_em",
