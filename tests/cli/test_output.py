@@ -123,7 +123,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     text = outcome.out
     for part in (
         "suite mini, model xlm-roberta (", "cpu, float32", "reused  train intermediate mini-mnli (seed 0)",
-        "to run  train intermediate mini-mnli (seed 2)", "16 examples, 2 steps, about ", "mini-mnli: learning_rate=",
+        "to run  train intermediate mini-mnli (seed 2)", "16 examples, 2 steps, about ",
+        "mini-mnli: learning_rate=",
         "mini-xnli: learning_rate=", "evaluate mini-tatoeba, after ", "4 cells (label × seed × target)",
         "4 of 8 phases to run", "disk: ", " at the peak, ", "training: about ",
     ):  # fmt: skip
