@@ -79,7 +79,7 @@ def run_select_phase(planned: PlannedPhase, run: Run) -> None:
             if keeps or (path.suffix == ".json" and path.name != "phase.json"):
                 shutil.copyfile(path, folder / path.name)
         parents = list(planned.identity["parents"])
-        about = {"chosen": parents[best], "scores": dict(zip(parents, scores, strict=True))}
+        about = {"chosen": parents[best], "scores": [list(pair) for pair in zip(parents, scores, strict=True)]}
         _describe(folder, planned, run, stored_heads(folders[best]), **about)
 
 

@@ -238,7 +238,7 @@ class Phase(Record):
     sampling: Sampling = Sampling()
     transform: Reference | None = None
     """A `Transform` by name: changes every training example, drawn anew each epoch. `params` are its parameters."""
-    pooling: str = Field("last", pattern=r"last|attention|\d{1,3}")
+    pooling: str = Field("last", pattern=r"^(last|attention|\d{1,3})$")
     """What the heads read: the last layer, a layer by number (0: embeddings), or attention over all layers."""
     overrides: Mapping[str, Any] = {}
     """Fields of `TrainSettings` that the strategy fixes."""

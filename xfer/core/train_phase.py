@@ -67,7 +67,7 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                         **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),
                     }
                     for part in job.parts
-                    if part.head is not None
+                    if head_modules(part, job.encoder)
                 },
                 "device": run.device.kind,
                 "stream": job.encoder.stream,
