@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xfer.core import files
-from xfer.core.errors import UserError
+from xfer.core.errors import UserError, XferError
 from xfer.core.records import Record
 from xfer.core.shown import cut, prediction
 from xfer.core.store import Store, checked_name
@@ -47,7 +47,7 @@ class Evidence:
             folder = self.folder(phase)
             try:
                 self._infos[phase] = files.read_json(folder / "phase.json") if folder else {}
-            except (OSError, ValueError, UserError):
+            except (OSError, ValueError, XferError):
                 self._infos[phase] = {}
         return self._infos[phase]
 
@@ -72,7 +72,7 @@ class Evidence:
         path = folder / "log.jsonl" if folder else None
         try:
             return list(files.read_json_lines(path)) if path and path.is_file() else []
-        except (OSError, ValueError, UserError):
+        except (OSError, ValueError, XferError):
             return []
 
     def points(self, phase: str, task: str, language: str) -> "tuple[np.ndarray, np.ndarray] | None":
