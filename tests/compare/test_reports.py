@@ -24,7 +24,7 @@ from xfer.core.records import Problem
 from xfer.core.reports import FORMATS, html_style, latex, render, table
 from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import clean, number, signed
-from xfer.core.significance import Procedure
+from xfer.core.significance import Loss, Procedure, Verdict
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "XFER_UPDATE_GOLDEN"
@@ -313,7 +313,19 @@ def test_a_large_page_stays_small(monkeypatch):
     for name in names:
         monkeypatch.setitem(made.LABELS, name, ("english-stilts", name, 1.0))
     comparison = compare(grid(seeds=(0,), labels=names, targets=tuple(f"task-{n}" for n in range(9))))
-    assert len(render(comparison, "html").encode()) <= 500_000
+    fields = {"id": "example-123", "seed": 0, "points": 0, "base_points": 100, "text": "x" * 300, "gold": "y" * 80}
+    fields |= {"prediction": "z" * 80, "base_prediction": "z" * 80, "label": names[1], "language": "l01"}
+    losses = tuple(Loss(target=f"task-{n}", **fields) for n in range(9) for _ in range(20))
+    tests = tuple(
+        Verdict(label=label.label, target=target, language=code, test="bootstrap", difference=1, low=0, high=2,
+                p_value=0, adjusted=0, significant=True, n=1000, seeds=5)
+        for label in comparison.labels[1:]
+        for target, score in label.targets.items()
+        for code in score.by_language
+    )  # fmt: skip
+    comparison = comparison.model_copy(update={"losses": losses, "tests": tests})
+    size = len(render(comparison, "html").encode())
+    assert size <= 500_000
 
 
 @pytest.mark.slow
