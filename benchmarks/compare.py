@@ -82,9 +82,10 @@ def main() -> None:
     sizes = {format: len(commands.report(comparison, format).encode()) for format in ("html", "json", "csv")}
     done = time.perf_counter()
     cells = sum(bool(test.language) for test in comparison.tests)
+    threads = os.environ.get("OMP_NUM_THREADS", "?")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{len(comparison.labels)} strategies, {cells} tested cells, {os.environ.get('OMP_NUM_THREADS', '?')} thread: "
+        f"{len(comparison.labels)} strategies, {cells} tested cells, {threads} thread: "
         f"compared in {compared - started:.1f} s, html, json and csv in {done - compared:.1f} s, "
         f"peak {peak:.0f} MB, bytes {sizes}"
     )

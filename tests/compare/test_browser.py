@@ -10,7 +10,7 @@ from xfer.core.evidence import Evidence
 from xfer.core.reports import render
 from xfer.core.significance import Procedure
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")]
 HIDDEN = """[...document.querySelectorAll("h1,h2,table,svg,figcaption")].filter(e => !e.closest("details"))
 .filter(e => { const box = e.getBoundingClientRect(); return box.width < 20 || box.height < 8 }).length"""
 CUT = """[...document.querySelectorAll("table")].filter(e => e.getBoundingClientRect().width > innerWidth + 1)

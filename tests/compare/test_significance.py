@@ -174,8 +174,8 @@ def test_unknown_procedures_are_refused():
 
 
 def test_losses_are_the_largest_at_most_twenty_a_target_with_both_predictions(tmp_path):
-    made = stores.make(tmp_path, grid(), n=60)
-    comparison = compare(grid(), evidence=Evidence((made.root,)), procedure=QUICK)
+    made = stores.make(tmp_path, grid(seeds=(0,)), n=60)
+    comparison = compare(grid(seeds=(0,)), evidence=Evidence((made.root,)), procedure=QUICK)
     for target in TARGETS:
         losses = [loss for loss in comparison.losses if loss.target == target]
         assert len(losses) == 20

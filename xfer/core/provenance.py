@@ -8,7 +8,7 @@ from typing import Any
 
 from xfer.core.records import TaskSpec
 
-_SKIPPED = ("origin", "model_folder", "name")
+_SKIPPED = ("origin", "model_folder", "name", "store")
 
 
 def run_command(settings: Mapping[str, Any]) -> str:

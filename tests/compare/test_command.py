@@ -1,0 +1,103 @@
+"""`xfer compare` on a store that a run filled: every format and option, from the command and from Python."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+import xfer
+from xfer import commands
+from xfer.core.reports import FORMATS
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, tiny_encoder):
+    root = tmp_path_factory.mktemp("runs")
+    commands.run(
+        ("none", "english-stilts[intermediate=mini-mnli]", "english-stilts[intermediate=mini-squad-v1]"),
+        model=str(tiny_encoder("xlm-roberta")),
+        target=("mini-xnli", "mini-tatoeba"),
+        language=("en", "de", "zh"),
+        limit={"train": 32, "dev": 16, "test": 24},
+        set={"train.epochs": 1, "target.keep": "best"},
+        store=root,
+        name="first",
+    )
+    return root
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_says_what_the_run_found(run_xfer, store, format):
+    status, text, _ = run_xfer("compare", store, "--format", format, "--against", "paper")
+    assert status == 0
+    score = xfer.compare(store).labels[0].targets["mini-xnli"].mean
+    assert (repr(score) if format in ("csv", "json") else f"{score:.1f}") in text
+
+
+def test_what_the_phases_stored_is_in_the_comparison(store):
+    comparison = xfer.compare(store)
+    held = {"mini-xnli": ("", "en", "de", "zh"), "mini-tatoeba": ("", "de", "zh")}
+    tested = {(test.target, test.language) for test in comparison.tests}
+    assert tested == {(target, code) for target, codes in held.items() for code in codes}
+    assert not any(test.of_points for test in comparison.tests)
+    assert [cost.train_seconds > 0 for cost in comparison.costs] == [True] * 3
+    assert all(cost.train_steps and cost.devices == ("cpu",) for cost in comparison.costs)
+    # Three trainings on mini-xnli, two intermediate ones; the ones with keep=best have dev scores.
+    assert [bool(curve.dev) for curve in comparison.curves].count(True) == 3
+    assert len(comparison.curves) == 5
+    (selection,) = comparison.selections
+    assert set(selection.chosen) == {"mini-xnli"}
+    assert not selection.uses_labels
+    assert comparison.losses
+    assert all(loss.text and loss.gold and loss.prediction for loss in comparison.losses)
+    assert comparison.reproduction["commands"][0].startswith("xfer run --strategy none")
+    assert str(store) not in comparison.reproduction["commands"][0]
+    assert any(line.startswith("mini-xnli: ") for line in comparison.reproduction["licences"])
+    assert any(line.startswith("mini-mnli: ") for line in comparison.reproduction["licences"])
+
+
+def test_options_choose_rows_tests_and_groups(run_xfer, store):
+    label = "english-stilts[intermediate=mini-squad-v1]"
+    words = ["--strategy", label, "--target", "mini-xnli", "--language", "en,de", "--by", "script"]
+    words += ["--test", "permutation", "--correct", "fdr", "--alpha", "0.1", "--metric", "accuracy"]
+    _, text, _ = run_xfer("compare", store, "--format", "json", *words)
+    document = json.loads(text)
+    assert list(document["strategies"]) == ["none", label]
+    assert document["targets"] == {"mini-xnli": ["en", "de"]}
+    assert document["by"] == "script"
+    assert document["procedure"] == {"test": "permutation", "correct": "fdr", "alpha": 0.1, "resamples": 10_000}
+    assert not document["missing"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--test", "t"), ("--correct", "x"), ("--by", "x"), ("--against", "x"), ("--metric", "x"), ("--target", "x"),
+     ("--strategy", "x"), ("--language", "x"), ("--alpha", "2"), ("--baseline", "x"), ("--format", "x")],
+)  # fmt: skip
+def test_what_is_not_there_is_refused(run_xfer, store, option, value):
+    status, out, err = run_xfer("compare", store, option, value)
+    assert status == 2
+    assert not out
+    assert err.startswith("error: ")
+
+
+def test_numbers_are_the_same_in_all_formats(run_xfer, store):
+    texts = {format: run_xfer("compare", store, "--format", format)[1] for format in FORMATS}
+    rows = [r for r in csv.DictReader(io.StringIO(texts["csv"])) if r["value"] and r["main"] == "true"]
+    assert len(rows) > 20
+    document = json.loads(texts["json"])
+    for r in rows:
+        held = document["strategies"].get(r["label"], {}).get("targets", {}).get(r["target"], {})
+        if r["language"] in held.get("by_language", {}):
+            assert float(r["value"]) == held["by_language"][r["language"]]
+        if not r["target"].startswith("(") and r["label"] in document["strategies"]:
+            for format in ("table", "markdown", "html", "latex"):
+                assert f"{float(r['value']) + 0.0:.1f}" in re.sub(r"[\\$]", "", texts[format]), format
+
+
+def test_the_same_from_python(store):
+    rows = xfer.load_results(store)
+    assert {row.label for row in rows} == {label.label for label in xfer.compare(store, by="family").labels}
+    assert xfer.compare(store / "runs" / "first", against="paper").published
