@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xfer.core import leaks
+from xfer.core import leaks, transforms
 from xfer.core.errors import PluginError, UnknownName, UserError, XferError
 from xfer.core.models import Model, has_lm_head
 from xfer.core.records import (
@@ -229,9 +229,9 @@ class _Builder:
             "parents": parents,
             "heads": phase.heads,
             "sampling": phase.sampling.model_dump(mode="json"),
-            "transform": self._transform_identity(phase),
+            "transform": transforms.identity(phase, self.toolkit),
             "pooling": phase.pooling,
-            "params": self._params_identity(phase),
+            "params": transforms.params_identity(phase, self.toolkit),
             "settings": {self._short(name): _lean(value, {"snapshots"}) for name, value in settings.items()},
             "options": {self._short(name): value for name, value in options.items()},
             "padding": engine.padding,
@@ -252,22 +252,6 @@ class _Builder:
     def _short(self, listed: str) -> str:
         """A task's own name: what else is installed, and makes it ambiguous, is not part of the work."""
         return self.tasks[listed].name if listed else ""
-
-    def _transform_identity(self, phase: Phase) -> Any:
-        """A transform by its full name, its version and that of its plugin."""
-        if phase.transform is None:
-            return None
-        registry = self.toolkit.transforms
-        full, transform = registry.full_name(phase.transform), registry.get(phase.transform)
-        made_by = self.toolkit.manager.versions().get(registry.owner(transform), "")
-        return [full, transform.version, made_by]
-
-    def _params_identity(self, phase: Phase) -> Any:
-        """The phase's parameters, or what its transform says that they stand for."""
-        transform = self.toolkit.transforms.get(phase.transform) if phase.transform else None
-        if transform is None or transform.fingerprint is None:
-            return dict(phase.params)
-        return transform.fingerprint(phase.params)
 
     def transform_languages(self, ids: Sequence[str]) -> dict[str, Sequence[str]]:
         """By phase id, the languages that its transform brings into training."""

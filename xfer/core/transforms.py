@@ -5,9 +5,12 @@ from the run's seed, the epoch and the example, so that a resumed run equals an 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xfer.core.records import Name, Record
+from xfer.core.records import Name, Phase, Record
+
+if TYPE_CHECKING:
+    from xfer.core.run import Toolkit
 
 
 class Transform(Record):
@@ -26,3 +29,20 @@ class Transform(Record):
     raises UserError where they are not there."""
     languages: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
     """`languages(params)`: the languages whose words it brings into training."""
+
+
+def identity(phase: Phase, toolkit: "Toolkit") -> list[Any] | None:
+    """What a phase's id holds of its transform: full name, version, and that of its plugin."""
+    if phase.transform is None:
+        return None
+    registry = toolkit.transforms
+    full, transform = registry.full_name(phase.transform), registry.get(phase.transform)
+    return [full, transform.version, toolkit.manager.versions().get(registry.owner(transform), "")]
+
+
+def params_identity(phase: Phase, toolkit: "Toolkit") -> Any:
+    """The phase's parameters, or what its transform says that they stand for."""
+    transform = toolkit.transforms.get(phase.transform) if phase.transform else None
+    if transform is None or transform.fingerprint is None:
+        return dict(phase.params)
+    return transform.fingerprint(phase.params)
