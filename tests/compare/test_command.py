@@ -67,6 +67,9 @@ def test_options_choose_rows_tests_and_groups(run_xfer, store):
     assert list(document["strategies"]) == ["none", label]
     assert document["targets"] == {"mini-xnli": ["en", "de"]}
     assert document["by"] == "script"
+    _, text, _ = run_xfer("compare", store, "--format", "markdown", *words)
+    assert "xfer compare first --format html --baseline none --by script --test permutation" in text
+    assert "--correct fdr --alpha 0.1" in text
     assert document["procedure"] == {"test": "permutation", "correct": "fdr", "alpha": 0.1, "resamples": 10_000}
     assert not document["missing"]
 

@@ -111,7 +111,7 @@ def _examples(comparison: Comparison, target: str) -> Markup:
     table = tag(
         "table",
         tag("caption", caption),
-        tag("thead", tag("tr", *(tag("th", text, scope="col") for text in head))),
+        tag("thead", tag("tr", *(tag("th", text, scope="col", class_="text") for text in head))),
         tag("tbody", *_lines(rows)),
     )
     region = tag("div", table, class_="scroll", role="region", tabindex="0", **{"aria-label": caption})

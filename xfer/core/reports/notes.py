@@ -8,6 +8,7 @@ from xfer.core.leaks import zero_shot
 from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import INCOMPLETE, MIXED, SAME_TASK, SEES, SIGNIFICANT, number
 from xfer.core.selection import USES_LABELS
+from xfer.core.significance import Procedure
 
 
 def legend(comparison: Comparison) -> list[str]:
@@ -56,6 +57,12 @@ def command(comparison: Comparison, format: str = "html") -> str:
     """The command that makes this report again, by the names of the runs."""
     words = ["xfer", "compare", *comparison.reproduction["runs"], "--format", format]
     words += ["--baseline", comparison.baseline] if comparison.baseline is not None else []
+    words += ["--by", comparison.by] if comparison.by != "task" else []
+    words += ["--against", "paper"] if comparison.published else []
+    usual = Procedure()
+    for name in ("test", "correct", "alpha"):
+        chosen = getattr(comparison.procedure, name)
+        words += [f"--{name}", str(chosen)] if chosen != getattr(usual, name) else []
     return shlex.join(words)
 
 
