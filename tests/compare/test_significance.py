@@ -131,6 +131,7 @@ def test_sets_without_points_are_tested_over_seeds_from_three_on(tmp_path):
     # Differences 3, 2, 4: mean 3, standard error 1 / root 3, t = 5.196 with two degrees of freedom.
     assert (test.test, test.seeds, test.difference) == ("t over seeds", 3, 3)
     assert test.p_value == pytest.approx(0.03509, abs=1e-4)
+    assert (test.low, test.high) == pytest.approx((3 - 4.30265 / 3**0.5, 3 + 4.30265 / 3**0.5), abs=1e-4)
     found, comparison = judged([r for r in rows if r.seed < 2], evidence)
     assert not found
     assert any("mini-xnli: not all differences are tested" in note for note in comparison.notes)

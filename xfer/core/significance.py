@@ -15,7 +15,7 @@ from xfer.core.evidence import Evidence
 from xfer.core.metrics.aggregate import mean
 from xfer.core.paired import FEWEST_SEEDS, KINDS, RESAMPLES, Kind, paired_tests
 from xfer.core.records import Record, ResultRow
-from xfer.core.statistics import CORRECTIONS, corrected, t_tail
+from xfer.core.statistics import CORRECTIONS, corrected, t_interval, t_tail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,7 +201,8 @@ def _over_seeds(
     error = (sum((value - centre) ** 2 for value in differences) / (n - 1) / n) ** 0.5
     p_value = t_tail(centre / error, n - 1) if error else float(centre == 0)
     if error:
-        numbers = {"difference": centre, "low": None, "high": None, "p_value": p_value, "n": 0, "seeds": n}
+        low, high = t_interval(differences)
+        numbers = {"difference": centre, "low": low, "high": high, "p_value": p_value, "n": 0, "seeds": n}
         yield {**fields, "test": "t over seeds", **numbers}
 
 
