@@ -14,6 +14,7 @@ from xfer.core.pooling import LayerAttention, make_pooling
 from xfer.core.records import PlannedPhase
 from xfer.core.store import Store
 from xfer.core.train import snapshot_number
+from xfer.core.train_phase import prepare
 from xfer.core.weights import load_encoder
 
 Run = Callable[..., commands.RunResult]
@@ -216,3 +217,28 @@ def test_a_phase_that_averages_nothing_is_told(planned: Planned, tmp_path: Path)
     snapshots = combine.phase.model_copy(update={"params": {"snapshots": True}})
     with pytest.raises(UserError, match="averages snapshots of one phase"):
         run_average_phase(combine.model_copy(update={"phase": snapshots}), prepared.run)
+
+
+def test_kept_heads_keep_their_pooling(run: Run, planned: Planned, shared_store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "again.py"
+    file.write_text(
+        "from xfer.api import Phase, Strategy, TaskUse, hookimpl, target_phases\n"
+        "def plan(context, params):\n"
+        "    first, last = target_phases(context, after=None)\n"
+        "    first = first.model_copy(update={'pooling': 'attention'})\n"
+        "    again = first.model_copy(update={'name': 'again', 'starts_from': ('target',), 'heads': 'keep'})\n"
+        "    return first, again, last.model_copy(update={'starts_from': ('again',)})\n"
+        "@hookimpl\n"
+        "def xfer_strategies():\n"
+        "    return [Strategy(name='again', summary='invented', plan=plan)]\n",
+        encoding="utf-8",
+    )
+    found = phases(run("again", plugin=(file,), keep="all"))
+    job = prepare(found["again"], planned("again", plugin=(file,)).run)
+    (part,) = job.parts
+    assert isinstance(part.pooling, LayerAttention)
+    assert part.head is not None
+    stored = heads(shared_store, found["target"].id)
+    assert torch.equal(part.pooling.key.weight, stored["mini-xnli.pooling.key.weight"])
+    assert torch.equal(dict(part.head.named_parameters())["out.weight"], stored["mini-xnli.out.weight"])
+    assert found["target"].id == phases(run("layer-attention", keep="all"))["target"].id, "equal phases are one"
