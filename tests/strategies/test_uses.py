@@ -89,8 +89,20 @@ def test_cap_total_and_disjoint_rows(planned: Planned) -> None:
     assert Counter(code for code, _ in ids()) == {"en": 16, "de": 16, "tr": 16}
     assert Counter(code for code, _ in ids(cap=3)) == {"en": 3, "de": 3, "tr": 3}
     assert Counter(code for code, _ in ids(total=10)) == {"en": 4, "de": 3, "tr": 3}
-    numbers = [number for _, number in ids(total=12, disjoint=True)]
-    assert len(set(numbers)) == len(numbers) == 12
+    numbers = [number for _, number in ids(disjoint=True)]
+    assert len(set(numbers)) == len(numbers) == 16, "all rows, each in one language"
+    assert len(ids(total=9, disjoint=True)) == 9
+
+
+def test_parts_hold_every_label_alike(planned: Planned) -> None:
+    run = planned("none", limit={}).run
+    task = run.toolkit.tasks.get("mini-mnli")
+    use = TaskUse(task="mini-mnli", languages=("en", "de", "es", "ru", "tr", "zh"), disjoint=True)
+    examples = use_examples(run, task, use)
+    assert len({example.id for example in examples}) == len(examples) == 4000
+    counts = Counter((example.language, example.label) for example in examples)
+    assert len(counts) == 18
+    assert 180 < min(counts.values()) <= max(counts.values()) < 265, "labels go round by position; parts must not"
 
 
 def test_the_forecast_counts_the_steps_that_are_trained(planned: Planned) -> None:

@@ -16,6 +16,7 @@ from xfer.core.registry import BUILTIN
 from xfer.core.run import Run
 from xfer.core.settings import RunSettings
 from xfer.core.strategy_steps import ENGLISH, MACHINE
+from xfer.core.streams import stream_seed
 from xfer.core.tokeniser import Tokeniser
 
 
@@ -108,13 +109,21 @@ def _translated(run: Run, task: TaskSpec, split: str, language: str) -> list[Any
 
 
 def use_examples(run: Run, task: TaskSpec, use: TaskUse) -> list[Any]:
-    """Examples of all languages of a training use, cut as it says: taken in turn, by `cap`, by `total`."""
+    """Examples of all languages of a training use, cut as it says: into parts by language, by `cap`, by `total`."""
     found = []
     for place, language in enumerate(use.languages):
         examples = load_examples(run, task, use.split, language, use.via)
-        found.append((examples[place :: len(use.languages)] if use.disjoint else examples)[: use.cap])
+        found.append((own_part(examples, place, len(use.languages)) if use.disjoint else examples)[: use.cap])
     shares = even_shares([len(examples) for examples in found], use.total)
     return [example for examples, share in zip(found, shares, strict=True) for example in examples[:share]]
+
+
+def own_part(examples: Sequence[Any], part: int, parts: int) -> list[Any]:
+    """Every position belongs to one of so many parts, drawn by hash; the examples at those of one part.
+
+    Not in turn by position: rows often go round their labels, and then a part would be one label.
+    """
+    return [one for place, one in enumerate(examples) if stream_seed(0, "disjoint", place) % parts == part]
 
 
 def even_shares(sizes: Sequence[int], total: int | None) -> list[int]:

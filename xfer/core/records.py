@@ -73,7 +73,7 @@ class TaskUse(Record):
     total: int | None = Field(None, ge=1)
     """At most so many examples over all languages, as evenly as their sizes allow (after `cap`)."""
     disjoint: bool = False
-    """Languages take rows in turn by position, so that no row is used in two translations."""
+    """Each position belongs to one language, drawn by hash: no row is used in two translations."""
     exponent: float | None = Field(None, ge=0, le=1)
     """Languages are drawn in proportion to their sizes to this power, instead of their sizes."""
     steps_ratio: float | None = Field(None, gt=0)
