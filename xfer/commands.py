@@ -88,13 +88,13 @@ def prepare(
     from xfer.core.planning import build_plan
     from xfer.core.store import Store
 
-    threads()
     device = choose(settings.device or None)
     if settings.engine.precision != "auto":
         device = replace(device, dtype=settings.engine.precision)
     name = settings.model or suite.default_model
     spec = toolkit.models.get(name) if _registered(name, toolkit) else None
     model = resolve_model(name, spec, settings.engine.allow_pickle)
+    threads(model.hidden_size)
     store = Store(settings.store)
     if settings.name:
         store.run_folder(settings.name)
@@ -328,7 +328,7 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
     recipe = suite.pretrain
     if settings.seeds != (0,):
         recipe = recipe.model_copy(update={"seed": settings.seeds[0]})
-    threads()
+    threads(int(recipe.config["hidden_size"]))
     unmade = Model(name="unmade", folder=Path(output), fingerprint="")
     work = Run(
         settings=settings,

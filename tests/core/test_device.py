@@ -48,6 +48,16 @@ def test_omp_num_threads_can_only_lower_the_threads(monkeypatch: pytest.MonkeyPa
             ("x", available_cores()),
         ):
             monkeypatch.setenv("OMP_NUM_THREADS", asked)
-            assert threads() == expected == torch.get_num_threads()
+            assert threads(768) == expected == torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_small_encoders_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    try:
+        assert threads(96) == 1 == torch.get_num_threads()
+        assert threads(1024) == available_cores()
     finally:
         torch.set_num_threads(before)

@@ -95,12 +95,19 @@ def available_cores(root: Path = Path("/sys/fs/cgroup")) -> int:
     return max(1, cores)
 
 
-def threads() -> int:
-    """Set torch's threads to the available cores, or fewer where OMP_NUM_THREADS says so; returns the number."""
+SMALL = 256
+"""Hidden sizes below this take one thread: two gain nothing, and wait for each other on a busy machine."""
+
+
+def threads(hidden_size: int) -> int:
+    """Set torch's threads for an encoder of this width; returns the number.
+
+    All available cores, or one for small encoders, and never more than OMP_NUM_THREADS says.
+    """
     import torch
 
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    number = available_cores()
+    number = available_cores() if hidden_size >= SMALL else 1
     if asked.isdecimal() and int(asked) > 0:
         number = min(number, int(asked))
     torch.set_num_threads(number)

@@ -35,6 +35,11 @@ class Model:
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden states, by the names that configurations give it."""
+        return int(self.config.get("hidden_size") or self.config.get("dim") or 768)
+
 
 def resolve_model(name: str, spec: ModelSpec | None, allow_pickle: bool = False) -> Model:
     """Find the model on disk, fetching it from the hub when it is a hub id.
