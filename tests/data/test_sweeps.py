@@ -55,7 +55,9 @@ def flags(folder: Path, tiny_encoder: Callable[..., Path], target: str) -> dict[
 
 
 def test_every_layer_is_scored_once(tmp_path: Path, tiny_encoder: Callable[..., Path]) -> None:
-    starts = layer_starts(parse_layers("0-2", depth=2))
+    def starts(model):
+        return layer_starts(parse_layers("0-2", depth=model.config["num_hidden_layers"]))
+
     prepared = commands.prepare(flags(tmp_path, tiny_encoder, "mini-tatoeba"), starts=starts)
     result = commands.execute(prepared)
     assert [(row.label, row.task, row.language) for row in result.results] == [
@@ -71,4 +73,4 @@ def test_every_layer_is_scored_once(tmp_path: Path, tiny_encoder: Callable[..., 
 
 def test_only_retrieval_has_layers_to_choose(tmp_path: Path, tiny_encoder: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="mini-xnli is not retrieval"):
-        commands.prepare(flags(tmp_path, tiny_encoder, "mini-xnli"), starts=layer_starts((1,)))
+        commands.prepare(flags(tmp_path, tiny_encoder, "mini-xnli"), starts=lambda model: layer_starts((1,)))
