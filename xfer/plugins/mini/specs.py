@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from xfer.api import TaskSpec
+from xfer.api import ChoiceExample, Row, TaggedExample, TaskSpec, TextExample
 from xfer.plugins.mini.rows import LANGUAGES, VERSION, rows
 
 ENGLISH = ("en",)
@@ -31,3 +31,18 @@ def mini_task(kind: str, *, summary: str, target: bool, english_only: bool = Fal
         "fixture": (),
     }
     return TaskSpec(**{**values, **fields})
+
+
+def paraphrase_example(row: Row, language: str) -> TextExample:
+    """A pair of sentences that say the same, or not."""
+    return TextExample(row["id"], language, row["sentence1"], row["sentence2"], row["label"])
+
+
+def choice_example(row: Row, language: str) -> ChoiceExample:
+    """A prompt with its continuations."""
+    return ChoiceExample(row["id"], language, row["prompt"], tuple(row["choices"]), row["label"])
+
+
+def tagged_words(row: Row, language: str) -> TaggedExample:
+    """Words with a tag each."""
+    return TaggedExample(row["id"], language, tuple(row["tokens"]), tuple(row["tags"]))

@@ -1,21 +1,16 @@
 """CCG supertagging on a user's own CCGbank; the data are licensed and cannot be downloaded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from xfer.api import TaggedExample, TaskSpec, hookimpl, token_accuracy
+from xfer.api import TaggedExample, TaskSpec, hookimpl
 from xfer.plugins.shared.ccgbank import CCGBANK
-from xfer.plugins.shared.tags import gold_tags, share_of_right_tags, tagged_example
+from xfer.plugins.shared.tags import score_words, share_of_right_tags, tagged_example
 
 
 def example(row: Mapping[str, Any], language: str) -> TaggedExample:
     """A sentence with a lexical category a word."""
     return tagged_example(row, language, "tags", ())
-
-
-def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
-    """Share of words with the right category."""
-    return {"accuracy": token_accuracy(predictions, gold_tags(examples))}
 
 
 TASK = TaskSpec(
@@ -28,7 +23,7 @@ TASK = TaskSpec(
     train_languages=("en",),
     source=CCGBANK,
     example=example,
-    score=score,
+    score=score_words,
     main_score="accuracy",
     score_one=share_of_right_tags,
     traps=("Sections 02-21, 00 and 23, the customary split. Categories are gathered from the training rows.",),

@@ -1,21 +1,15 @@
 """Miniature choice among endings: which object suits the verb."""
 
-from xfer.api import ChoiceExample, Row, TaskSpec, hookimpl
-from xfer.plugins.mini.specs import mini_task
+from xfer.api import TaskSpec, hookimpl
+from xfer.plugins.mini.specs import choice_example, mini_task
 from xfer.plugins.shared.labels import right_or_wrong, score_accuracy
-
-
-def example(row: Row, language: str) -> ChoiceExample:
-    """A prompt with its continuations."""
-    return ChoiceExample(row["id"], language, row["prompt"], tuple(row["choices"]), row["label"])
-
 
 TASK = mini_task(
     "hellaswag",
     summary="miniature choice among endings: which object suits the verb",
     format="multiple-choice",
     target=False,
-    example=example,
+    example=choice_example,
     score=score_accuracy,
     main_score="accuracy",
     score_one=right_or_wrong,

@@ -1,14 +1,8 @@
 """Miniature paraphrase detection by content, for intermediate training."""
 
-from xfer.api import Row, TaskSpec, TextExample, hookimpl
-from xfer.plugins.mini.specs import mini_task
+from xfer.api import TaskSpec, hookimpl
+from xfer.plugins.mini.specs import mini_task, paraphrase_example
 from xfer.plugins.shared.labels import right_or_wrong, score_accuracy
-
-
-def example(row: Row, language: str) -> TextExample:
-    """A pair of sentences that say the same, or not."""
-    return TextExample(row["id"], language, row["sentence1"], row["sentence2"], row["label"])
-
 
 TASK = mini_task(
     "qqp",
@@ -16,7 +10,7 @@ TASK = mini_task(
     format="classification",
     target=False,
     labels=("different", "same"),
-    example=example,
+    example=paraphrase_example,
     score=score_accuracy,
     main_score="accuracy",
     score_one=right_or_wrong,

@@ -1,43 +1,8 @@
 """Miniature part-of-speech tagging in six languages."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from xfer.api import Row, TaggedExample, TaskSpec, chunk_f1, hookimpl, token_accuracy
-from xfer.plugins.mini.specs import mini_task
-from xfer.plugins.shared.tags import gold_tags, share_of_right_tags
-
-UPOS = (
-    "ADJ",
-    "ADP",
-    "ADV",
-    "AUX",
-    "CCONJ",
-    "DET",
-    "INTJ",
-    "NOUN",
-    "NUM",
-    "PART",
-    "PRON",
-    "PROPN",
-    "PUNCT",
-    "SCONJ",
-    "SYM",
-    "VERB",
-    "X",
-)
-
-
-def example(row: Row, language: str) -> TaggedExample:
-    """Words with a tag each."""
-    return TaggedExample(row["id"], language, tuple(row["tokens"]), tuple(row["tags"]))
-
-
-def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
-    """XTREME's chunk F1 over bare tags, and token accuracy."""
-    gold = gold_tags(examples)
-    return {"f1": chunk_f1(predictions, gold)["f1"], "accuracy": token_accuracy(predictions, gold)}
-
+from xfer.api import TaskSpec, hookimpl
+from xfer.plugins.mini.specs import mini_task, tagged_words
+from xfer.plugins.shared.tags import UPOS, score_pos, share_of_right_tags
 
 TASK = mini_task(
     "udpos",
@@ -45,8 +10,8 @@ TASK = mini_task(
     format="tagging",
     target=True,
     labels=UPOS,
-    example=example,
-    score=score,
+    example=tagged_words,
+    score=score_pos,
     main_score="f1",
     score_one=share_of_right_tags,
 )

@@ -1,11 +1,11 @@
 """PAN-X: named entities in 40 languages (WikiAnn, the balanced splits of Rahimi et al.)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, chunk_f1, hookimpl
+from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, hookimpl
 from xfer.plugins.shared import published, releases
-from xfer.plugins.shared.tags import gold_tags, share_of_right_tags, tagged_example
+from xfer.plugins.shared.tags import score_entities, share_of_right_tags, tagged_example
 
 CODES = tuple(LANGUAGES)
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
@@ -14,11 +14,6 @@ TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 def example(row: Mapping[str, Any], language: str) -> TaggedExample:
     """A sentence with a tag a word."""
     return tagged_example(row, language, "ner_tags", TAGS)
-
-
-def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
-    """Entity precision, recall and F1 in the lenient sense: I-X without a beginning starts an entity."""
-    return chunk_f1(predictions, gold_tags(examples))
 
 
 TASK = TaskSpec(
@@ -40,7 +35,7 @@ TASK = TaskSpec(
         )
     ),
     example=example,
-    score=score,
+    score=score_entities,
     main_score="f1",
     score_one=share_of_right_tags,
     traps=(

@@ -1,15 +1,14 @@
 """UDPOS: universal part-of-speech tags in 33 languages (Universal Dependencies 2.5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, chunk_f1, hookimpl, token_accuracy
+from xfer.api import LANGUAGES, Source, TaggedExample, TaskSpec, hookimpl
 from xfer.plugins.shared import published, releases
-from xfer.plugins.shared.tags import gold_tags, share_of_right_tags, tagged_example
+from xfer.plugins.shared.tags import UPOS, score_pos, share_of_right_tags, tagged_example
 
 _CODES = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
-_TAGS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"
-CODES, UPOS = tuple(_CODES.split()), tuple(_TAGS.split())
+CODES = tuple(_CODES.split())
 WITHOUT_TRAINING = ("th", "tl", "yo")
 HUB = Source(
     hub="google/xtreme",
@@ -26,12 +25,6 @@ def example(row: Mapping[str, Any], language: str) -> TaggedExample:
     return tagged_example(row, language, "pos_tags", UPOS)
 
 
-def score(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
-    """XTREME's chunk F1 over bare tags (not a token F1), and token accuracy."""
-    gold = gold_tags(examples)
-    return {"f1": chunk_f1(predictions, gold)["f1"], "accuracy": token_accuracy(predictions, gold)}
-
-
 TASK = TaskSpec(
     name="udpos",
     summary="part-of-speech tagging with the 17 universal tags",
@@ -43,7 +36,7 @@ TASK = TaskSpec(
     labels=UPOS,
     source=releases.treebanks(HUB, published.UDPOS),
     example=example,
-    score=score,
+    score=score_pos,
     main_score="f1",
     score_one=share_of_right_tags,
     traps=(
