@@ -8,9 +8,9 @@ import numpy as np
 import torch  # noqa: TID253
 from transformers import AutoModel  # noqa: TID253
 
-from xfer.core.batching import Collator
-from xfer.core.encoder import Encoder
-from xfer.core.features import Batch, Features
+from xfer.core.batches.batching import Collator
+from xfer.core.batches.features import Batch, Features
+from xfer.core.encoders.encoder import Encoder
 
 Folders = Callable[[str], Path]
 """The fixture `tiny_encoder`: a kind of encoder to its folder."""

@@ -25,8 +25,8 @@ from xfer.core.records import (
     PretrainStage, Problem, Record, ResultRow, Sampling, Source, Strategy, Suite, TaskSpec, TaskUse,
     TrainSettings,
 )
-from xfer.core.transforms import Transform
-from xfer.core.strategy_steps import (
+from xfer.core.data.transforms import Transform
+from xfer.core.plans.strategy_steps import (
     ENGLISH, Listed, Numbers, intermediate_phases, other_languages, target_phases, text_use, translations,
     with_budget, wrapped_phases,
 )

@@ -6,11 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from xfer.core import answers
+from xfer.core.data.transforms import Transform
 from xfer.core.discovery import Switches
 from xfer.core.manager import PluginManager
 from xfer.core.records import Format, ModelSpec, Strategy, Suite, TaskSpec
 from xfer.core.run import Toolkit
-from xfer.core.transforms import Transform
 from xfer.plugins import builtin_modules
 
 

@@ -184,7 +184,7 @@ def compare(
 ) -> None:
     """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
     from xfer import commands
-    from xfer.core import files
+    from xfer.core.storage import files
 
     comparison = commands.compare(
         *(places or ()), baseline=baseline, mixed=mixed, strategy=strategy or (), target=_split(target) or (),

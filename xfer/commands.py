@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from xfer import bootstrap
 from xfer.core.errors import ExitStatus, Stopped, UnknownName, UserError, raise_all
+from xfer.core.plans.strategy_steps import target_phases
 from xfer.core.records import NoParams, Plan, Problem, ResultRow, Strategy, Suite
 from xfer.core.run import Reporter, Run, Toolkit
 from xfer.core.settings import RunSettings, load_settings
-from xfer.core.strategy_steps import target_phases
 
 if TYPE_CHECKING:
-    from xfer.core.comparison import Comparison
-    from xfer.core.models import Model
-    from xfer.core.start_points import StartPoint
+    from xfer.core.compare.comparison import Comparison
+    from xfer.core.encoders.models import Model
+    from xfer.core.plans.start_points import StartPoint
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ def prepare(
     _check_folders(settings)
     toolkit = bootstrap.load(settings, settings.plugin)
     suite: Suite = toolkit.suites.get(settings.suite)
-    from xfer.core.device import choose, threads
-    from xfer.core.inputs import row_fingerprint
-    from xfer.core.models import resolve_model
-    from xfer.core.planning import build_plan
-    from xfer.core.store import Store
+    from xfer.core.encoders.device import choose, threads
+    from xfer.core.encoders.models import resolve_model
+    from xfer.core.engine.inputs import row_fingerprint
+    from xfer.core.plans.planning import build_plan
+    from xfer.core.storage.store import Store
 
     device = choose(settings.device or None)
     if settings.engine.precision != "auto":
@@ -135,8 +135,9 @@ def _registered(name: str, toolkit: Toolkit) -> bool:
 
 def execute(prepared: Prepared) -> RunResult:
     """Run a prepared plan and write the run's folder, also when it stops half-way."""
-    from xfer.core import engine, forecast
-    from xfer.core.signals import StopFlag
+    from xfer.core.engine import execute as engine
+    from xfer.core.engine.signals import StopFlag
+    from xfer.core.plans import forecast
 
     work, plan = prepared.run, prepared.plan
     for problem in work.toolkit.manager.problems:
@@ -218,13 +219,13 @@ def compared(
 
     `folders` are the runs' own, in stores whose phases tell predictions, training logs and costs.
     """
-    from xfer.core.comparable import chosen_rows
-    from xfer.core.comparison import DEFAULT_BASELINE
-    from xfer.core.comparison import compare as compare_rows
-    from xfer.core.evidence import Evidence
-    from xfer.core.groups import checked_by
-    from xfer.core.provenance import licences, run_commands
-    from xfer.core.significance import checked_procedure
+    from xfer.core.compare.comparable import chosen_rows
+    from xfer.core.compare.comparison import DEFAULT_BASELINE
+    from xfer.core.compare.comparison import compare as compare_rows
+    from xfer.core.compare.evidence import Evidence
+    from xfer.core.compare.groups import checked_by
+    from xfer.core.compare.provenance import licences, run_commands
+    from xfer.core.compare.significance import checked_procedure
 
     how = checked_procedure(**procedure)
     chosen = DEFAULT_BASELINE if baseline is None else baseline
@@ -290,7 +291,7 @@ def evaluate(
     `checkpoint` is a model folder, a hub id, or a phase folder of a store, whose heads are used. Without
     heads only retrieval targets can be scored. `layers` ("all", "1-12", "7,9") scores them at each of these.
     """
-    from xfer.core.sweeps import layer_starts, parse_layers
+    from xfer.core.plans.sweeps import layer_starts, parse_layers
 
     def starts(model: "Model") -> "Sequence[StartPoint]":
         depth = int(model.config.get("num_hidden_layers") or model.config.get("n_layers") or 0)
@@ -300,7 +301,7 @@ def evaluate(
 
 
 def _evaluation_only() -> "StartPoint":
-    from xfer.core.start_points import StartPoint
+    from xfer.core.plans.start_points import StartPoint
 
     strategy = Strategy(
         name="eval",
@@ -312,11 +313,11 @@ def _evaluation_only() -> "StartPoint":
 
 def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options: Any) -> "Model":
     """Make a suite's own checkpoint by its recipe; the same as `xfer pretrain`. Continues when interrupted."""
-    from xfer.core.device import choose, threads
-    from xfer.core.models import Model
-    from xfer.core.pretrain import pretrain as make
-    from xfer.core.signals import StopFlag
-    from xfer.core.store import Store
+    from xfer.core.encoders.device import choose, threads
+    from xfer.core.encoders.models import Model
+    from xfer.core.engine.pretrain import pretrain as make
+    from xfer.core.engine.signals import StopFlag
+    from xfer.core.storage.store import Store
 
     settings, _ = load_settings(options)
     toolkit = bootstrap.load(settings, settings.plugin)
@@ -379,6 +380,6 @@ def _rows_of(folder: Path) -> list[ResultRow]:
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:
-    from xfer.core.files import read_json_lines
+    from xfer.core.storage.files import read_json_lines
 
     return list(read_json_lines(path)) if path.is_file() else []

@@ -42,7 +42,7 @@ def verify(
     json_: JsonOption = False,
 ) -> None:
     """Compare what is there with the published numbers of rows; status 3 if something differs or is missing."""
-    from xfer.core import needs
+    from xfer.core.data import needs
 
     found = [needs.verify(need, data_root) for need in _needs(target, suite, language)]
     if json_:
@@ -73,8 +73,8 @@ def fetch(
     json_: JsonOption = False,
 ) -> None:
     """Download what the targets need into the data root; issue it again after a cut, and it continues."""
-    from xfer.core import needs
-    from xfer.core.data import MissingData
+    from xfer.core.data import needs
+    from xfer.core.data.load import MissingData
 
     if data_root is None:
         raise UserError("no data root was given", fix="--data-root DIR: where the files go (or XFER_DATA_ROOT)")
@@ -111,9 +111,9 @@ def export(
     data_root: RootOption = None,
 ) -> None:
     """Write a run's predictions as the submission folder of the XTREME benchmark."""
-    from xfer.core.export import export as write
+    from xfer.core.exchange.export import export as write
     from xfer.core.settings import RunSettings
-    from xfer.core.store import Store
+    from xfer.core.storage.store import Store
 
     if to != "xtreme":
         raise UserError(f"no layout named {to!r}", fix="--to xtreme")
@@ -136,8 +136,8 @@ def score(
     json_: JsonOption = False,
 ) -> None:
     """Score prediction files with the tasks' own scorers."""
-    from xfer.core.submission import prediction_file
-    from xfer.core.submission import score as score_file
+    from xfer.core.exchange.submission import prediction_file
+    from xfer.core.exchange.submission import score as score_file
 
     toolkit = bootstrap.load()
     settings = _settings(data_root, {"test": limit, "dev": limit} if limit else {})
@@ -170,7 +170,7 @@ def score(
 
 def _predicted(predictions: Path, toolkit: Any, suite: str) -> list[str]:
     """The suite's targets that the folder holds predictions of."""
-    from xfer.core.submission import prediction_file
+    from xfer.core.exchange.submission import prediction_file
 
     targets = {name: toolkit.tasks.get(name) for name in toolkit.suites.get(suite).targets}
     found = [
@@ -200,7 +200,7 @@ def _settings(data_root: Any, limit: Mapping[str, Any]) -> Any:
 
 def _examples(toolkit: Any, settings: Any, task: Any, split: str, language: str) -> list[Any]:
     """Examples as a run with these settings has them."""
-    from xfer.core.data import load_examples
+    from xfer.core.data.load import load_examples
 
     answer = toolkit.manager.first(
         "xfer_load_rows", task=task, split=split, language=language, via="original", settings=settings
@@ -211,7 +211,7 @@ def _examples(toolkit: Any, settings: Any, task: Any, split: str, language: str)
 
 
 def _needs(target: Names, suite: str, language: Names) -> Sequence[Any]:
-    from xfer.core.needs import needs
+    from xfer.core.data.needs import needs
 
     toolkit = bootstrap.load()
     names = _split(target)

@@ -199,7 +199,7 @@ def _versions() -> str:
 
 
 def _device() -> str:
-    from xfer.core.device import choose
+    from xfer.core.encoders.device import choose
 
     device = choose()
     return f"{device.kind}, {device.dtype}"
@@ -213,8 +213,8 @@ def _plugin_check() -> str:
 
 
 def _bundled_model() -> str:
-    from xfer.core.encoder import Encoder
-    from xfer.core.models import resolve_model
+    from xfer.core.encoders.encoder import Encoder
+    from xfer.core.encoders.models import resolve_model
 
     toolkit = bootstrap.load()
     name = toolkit.suites.get("mini").default_model

@@ -6,8 +6,8 @@ from importlib.resources import files as resources
 from pathlib import Path
 from string import Template
 
-from xfer.core import files
 from xfer.core.errors import UnknownName, UserError
+from xfer.core.storage import files
 from xfer.version import __version__
 
 KINDS = ("task", "strategy")

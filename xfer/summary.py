@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer import commands
-from xfer.core import engine, forecast
-from xfer.core.inputs import rows_in_files, tokeniser, use_examples
-from xfer.core.leaks import zero_shot
+from xfer.core.engine import execute as engine
+from xfer.core.engine.inputs import rows_in_files, tokeniser, use_examples
+from xfer.core.plans import forecast
+from xfer.core.plans.leaks import zero_shot
+from xfer.core.plans.strategy_steps import ENGLISH, MACHINE
 from xfer.core.records import PlannedPhase, TaskUse
 from xfer.core.run import Run
-from xfer.core.strategy_steps import ENGLISH, MACHINE
 from xfer.progress import describe
 
 SAMPLE = 64

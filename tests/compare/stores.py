@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 
 from tests.compare.grid import phase_of
-from xfer.core import files
-from xfer.core.store import Store
+from xfer.core.storage import files
+from xfer.core.storage.store import Store
 
 LABELS = ("entailment", "neutral", "contradiction")
 

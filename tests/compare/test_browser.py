@@ -5,10 +5,10 @@ import pytest
 from tests.compare import stores
 from tests.compare.browser import BROWSER, browser
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid
-from xfer.core.comparison import compare
-from xfer.core.evidence import Evidence
+from xfer.core.compare.comparison import compare
+from xfer.core.compare.evidence import Evidence
+from xfer.core.compare.significance import Procedure
 from xfer.core.reports import render
-from xfer.core.significance import Procedure
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")]
 HIDDEN = """[...document.querySelectorAll("h1,h2,table,svg,figcaption")].filter(e => !e.closest("details"))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid, row
-from xfer.core.comparable import signature_fields
-from xfer.core.comparison import compare
+from xfer.core.compare.comparable import signature_fields
+from xfer.core.compare.comparison import compare
 from xfer.core.errors import Problems, UnknownName, UserError
 from xfer.core.records import Problem
 from xfer.core.reports import render

@@ -17,14 +17,14 @@ from rich.console import Console
 from tests.compare import grid as made
 from tests.compare import stores
 from tests.compare.grid import TARGETS, TRAINING, grid, row
-from xfer.core.comparison import compare
+from xfer.core.compare.comparison import compare
+from xfer.core.compare.evidence import Evidence
+from xfer.core.compare.significance import Loss, Procedure, Verdict
 from xfer.core.errors import UnknownName
-from xfer.core.evidence import Evidence
 from xfer.core.records import Problem
 from xfer.core.reports import FORMATS, html_style, latex, render, table
 from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import clean, number, signed
-from xfer.core.significance import Loss, Procedure, Verdict
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "XFER_UPDATE_GOLDEN"

@@ -4,15 +4,15 @@ import pytest
 
 from tests.compare import stores
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid, row
-from xfer.core.comparable import chosen_rows
-from xfer.core.comparison import compare
+from xfer.core.compare.comparable import chosen_rows
+from xfer.core.compare.comparison import compare
+from xfer.core.compare.evidence import Evidence
+from xfer.core.compare.groups import checked_by
+from xfer.core.compare.provenance import licences, run_command
+from xfer.core.compare.published import published
+from xfer.core.compare.significance import Procedure
 from xfer.core.errors import Problems, UnknownName
-from xfer.core.evidence import Evidence
-from xfer.core.groups import checked_by
-from xfer.core.provenance import licences, run_command
-from xfer.core.published import published
 from xfer.core.reports import render
-from xfer.core.significance import Procedure
 
 SQUAD = "english-stilts[intermediate=mini-squad-v1]"
 FORMATS = {"mini-xnli": "classification", "mini-udpos": "tagging", "mini-tatoeba": "retrieval"}

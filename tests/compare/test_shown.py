@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from xfer.core.compare.shown import LENGTH, cut, prediction, shown
 from xfer.core.examples import (
     Answer,
     ChoiceExample,
@@ -13,7 +14,6 @@ from xfer.core.examples import (
     TaggedExample,
     TextExample,
 )
-from xfer.core.shown import LENGTH, cut, prediction, shown
 
 
 @pytest.mark.parametrize(

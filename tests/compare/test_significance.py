@@ -6,13 +6,13 @@ import pytest
 from tests.compare import stores
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid, row
 from tests.compare.test_statistics import coverage
-from xfer.core.comparison import compare
+from xfer.core.compare.comparison import compare
+from xfer.core.compare.evidence import Evidence
+from xfer.core.compare.paired import paired_test, paired_tests
+from xfer.core.compare.significance import Procedure, checked_procedure
+from xfer.core.compare.statistics import holm
 from xfer.core.errors import UnknownName, UserError
-from xfer.core.evidence import Evidence
-from xfer.core.paired import paired_test, paired_tests
 from xfer.core.reports import render
-from xfer.core.significance import Procedure, checked_procedure
-from xfer.core.statistics import holm
 
 QUICK = Procedure(resamples=500)
 

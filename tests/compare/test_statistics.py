@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfer.core.paired import paired_test, paired_tests
-from xfer.core.statistics import false_discovery_rate, holm, t_interval, t_quantile
+from xfer.core.compare.paired import paired_test, paired_tests
+from xfer.core.compare.statistics import false_discovery_rate, holm, t_interval, t_quantile
 
 
 def paired_bootstrap(first, second, **options):

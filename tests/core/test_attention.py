@@ -3,8 +3,8 @@ import torch  # noqa: TID253
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfer.core import attention
-from xfer.core.attention import (
+from xfer.core.encoders import attention
+from xfer.core.encoders.attention import (
     backend,
     loop_attention,
     runs_attention,

@@ -6,8 +6,8 @@ import torch  # noqa: TID253
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xfer.core.batching import FILLERS, Collator, concatenate, micro_batches, token_budget_batches
-from xfer.core.features import Column, Features
+from xfer.core.batches.batching import FILLERS, Collator, concatenate, micro_batches, token_budget_batches
+from xfer.core.batches.features import Column, Features
 
 SHAPES = st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=4), min_size=1, max_size=12)
 """By item: the lengths of its sequences."""

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch  # noqa: TID253
 
-from xfer.core.device import Device, autocast, available_cores, choose, threads
+from xfer.core.encoders.device import Device, autocast, available_cores, choose, threads
 from xfer.core.errors import UserError
 
 

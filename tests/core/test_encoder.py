@@ -10,9 +10,9 @@ import torch.nn.functional as F  # noqa: TID253
 from helpers_encoders import LENGTHS, TIGHT, Folders, batch_of, by_sequence, own_states, pad, sequences
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification  # noqa: TID253
 
-from xfer.core.encoder import Encoder
+from xfer.core.batches.features import Batch
+from xfer.core.encoders.encoder import Encoder
 from xfer.core.errors import UserError
-from xfer.core.features import Batch
 from xfer.testing.encoders import KINDS, tiny_config
 
 STREAMED = ("xlm-roberta", "bert", "roberta", "distilbert")
@@ -306,7 +306,7 @@ def test_freezing(tiny_encoder: Folders, kind: str) -> None:
 
 @pytest.mark.skipif("XFER_TEST_ENCODER" not in os.environ, reason="XFER_TEST_ENCODER names no encoder folder")
 def test_a_real_encoder_gives_its_own_numbers() -> None:
-    from xfer.core.tokeniser import Tokeniser
+    from xfer.core.encoders.tokeniser import Tokeniser
 
     folder = Path(os.environ["XFER_TEST_ENCODER"])
     tokeniser = Tokeniser.load(folder)

@@ -10,7 +10,7 @@ import torch  # noqa: TID253
 from helpers_encoders import LENGTHS, Folders, batch_of, sequences
 from transformers import AutoModel, AutoModelForMaskedLM  # noqa: TID253
 
-from xfer.core.encoder import Encoder
+from xfer.core.encoders.encoder import Encoder
 from xfer.core.errors import UserError
 from xfer.testing.encoders import KINDS, tiny_config
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xfer.core.batches.sampling import Schedule, apportion, mixture_shares
 from xfer.core.errors import UserError
 from xfer.core.records import Sampling
-from xfer.core.sampling import Schedule, apportion, mixture_shares
 
 SIZES = st.lists(st.integers(1, 60), min_size=1, max_size=4)
 

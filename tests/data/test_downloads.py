@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xfer.core.downloads import NotServed, download, unpack
+from xfer.core.data.downloads import NotServed, download, unpack
 from xfer.core.errors import DataError, UserError
 
 from .server import serving

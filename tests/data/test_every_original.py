@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from xfer.bootstrap import load
-from xfer.core.data import load_examples, load_rows
-from xfer.core.needs import Need, fetch
+from xfer.core.data.load import load_examples, load_rows
+from xfer.core.data.needs import Need, fetch
+from xfer.core.data.sources import copies
 from xfer.core.records import Source, TaskSpec
-from xfer.core.sources import copies
 
 from .folders import question
 from .originals import conllu, squad_json, xnli_table

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xfer.core.checking import SEARCH_WINDOW
-from xfer.core.data import load_examples
+from xfer.core.data.checking import SEARCH_WINDOW
+from xfer.core.data.load import load_examples
+from xfer.core.data.rows import FileRow
 from xfer.core.errors import DataError, PluginError
 from xfer.core.examples import Answer, SpanExample
 from xfer.core.records import Source, TaskSpec
-from xfer.core.rows import FileRow
 from xfer.plugins.tasks import mlm_text, mnli, snli, squad_v1, squad_v2, tatoeba, udpos
 
 from .folders import nli, question

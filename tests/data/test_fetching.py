@@ -11,9 +11,9 @@ import pytest
 
 import xfer
 from xfer.bootstrap import load
-from xfer.core.data import MissingData, load_rows
+from xfer.core.data.load import MissingData, load_rows
+from xfer.core.data.needs import Need, fetch, fetching, needs, verify
 from xfer.core.errors import DataError, Locked, UnknownName, UserError
-from xfer.core.needs import Need, fetch, fetching, needs, verify
 from xfer.core.records import TaskSpec
 
 from .folders import nli, question, write_bytes, write_jsonl
@@ -139,7 +139,7 @@ FETCH = """
 from pathlib import Path
 from xfer.bootstrap import load
 from xfer.core.errors import XferError
-from xfer.core.needs import Need, fetch
+from xfer.core.data.needs import Need, fetch
 try:
     found = fetch(Need(load().tasks.get({name!r}), {split!r}, {language!r}), Path({root!r}), {url!r}, pause=0)
     print("FOUND", found.source, found.fetched)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from xfer.core.data import Loaded, MissingData, fingerprint, load_examples, load_rows
+from xfer.core.data.load import Loaded, MissingData, fingerprint, load_examples, load_rows
+from xfer.core.data.sources import locate
 from xfer.core.records import TaskSpec
-from xfer.core.sources import locate
 from xfer.plugins.shared.treebanks import PRECEDENCE
 from xfer.plugins.tasks import (
     commonsenseqa,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import xfer
-from xfer.core.data import MissingData, fingerprint, load_examples, load_rows
+from xfer.core.data.load import MissingData, fingerprint, load_examples, load_rows
+from xfer.core.data.rows import label_names
 from xfer.core.records import TaskSpec
-from xfer.core.rows import label_names
 from xfer.plugins.tasks import anli_plus, ccg, mnli, pawsx, snli, squad_v1, xnli, xquad
 
 from .folders import nli, question, write_bytes, write_jsonl, write_parquet
@@ -227,7 +227,7 @@ def alone(code: str, **variables: object) -> str:
 
 
 OFFLINE = """
-from xfer.core.data import MissingData, fingerprint, load_examples, load_rows
+from xfer.core.data.load import MissingData, fingerprint, load_examples, load_rows
 from xfer.plugins.tasks import ccg, snli, squad_v1
 rows = load_rows(squad_v1.TASK, "train", "en", data_root=None)
 print([example.id for example in load_examples(squad_v1.TASK, "train", "en", rows).examples])
@@ -259,7 +259,7 @@ def test_the_cache_of_the_hub_is_read_offline(tmp_path: Path) -> None:
 
 
 REFUSED = """
-from xfer.core.data import load_rows
+from xfer.core.data.load import load_rows
 from xfer.core.errors import XferError
 from xfer.plugins.tasks import snli, squad_v1, xquad
 for task, language in ((xquad.TASK, "de"), (squad_v1.TASK, "en"), (snli.TASK, "en")):

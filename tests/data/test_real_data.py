@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xfer.bootstrap import load
-from xfer.core.data import Loaded, MissingData, fingerprint, load_examples, load_rows
+from xfer.core.data.load import Loaded, MissingData, fingerprint, load_examples, load_rows
 
 ROOT = os.environ.get("XFER_TEST_DATA_ROOT", "")
 pytestmark = pytest.mark.skipif(not ROOT, reason="XFER_TEST_DATA_ROOT is not set")

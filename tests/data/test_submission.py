@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from xfer.bootstrap import load
 from xfer.core.errors import DataError, UserError
 from xfer.core.examples import Answer, ChoiceExample, PairExample, SpanExample, TaggedExample, TextExample
+from xfer.core.exchange.submission import decode, encode, prediction_file, score
 from xfer.core.records import TaskSpec
-from xfer.core.submission import decode, encode, prediction_file, score
 
 
 def task(name: str) -> TaskSpec:
@@ -255,8 +255,8 @@ def test_what_an_export_refuses(store: Path, tmp_path: Path, run_xfer: Callable[
 
 
 def test_an_export_that_fails_leaves_nothing(store: Path, tmp_path: Path) -> None:
-    from xfer.core.export import export
-    from xfer.core.store import Store
+    from xfer.core.exchange.export import export
+    from xfer.core.storage.store import Store
 
     kept = Store(store)
 

@@ -7,7 +7,7 @@ import pytest
 
 from xfer import commands
 from xfer.core.errors import UserError
-from xfer.core.sweeps import layer_starts, parse_layers
+from xfer.core.plans.sweeps import layer_starts, parse_layers
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from xfer.core.data import MissingData, load_examples, load_rows
+from xfer.core.data.load import MissingData, load_examples, load_rows
 from xfer.core.errors import DataError, ExitStatus, UnknownName, UserError
 from xfer.core.records import TaskSpec
 from xfer.plugins.tasks import (

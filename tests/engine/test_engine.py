@@ -7,9 +7,9 @@ import pytest
 
 from tests.engine.conftest import QUICK, Kit, rows
 from xfer import commands
-from xfer.core.encoder import Encoder
+from xfer.core.encoders.encoder import Encoder
 from xfer.core.errors import UserError
-from xfer.core.store import Store
+from xfer.core.storage.store import Store
 
 
 def test_a_finished_phase_never_runs_again(kit: Kit) -> None:

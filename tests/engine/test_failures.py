@@ -8,11 +8,12 @@ import pytest
 
 from tests.engine.conftest import QUICK, Kit, rows, training
 from xfer import commands
-from xfer.core import engine, evaluate
+from xfer.core.engine import evaluate
+from xfer.core.engine import execute as engine
 from xfer.core.errors import ExitStatus, Locked, OutOfResources
-from xfer.core.locks import phase_lock
 from xfer.core.records import PlannedPhase
-from xfer.core.store import Store
+from xfer.core.storage.locks import phase_lock
+from xfer.core.storage.store import Store
 
 BROKEN = """
 from xfer.api import hookimpl, TaskSpec, TextExample
@@ -66,7 +67,7 @@ def test_memory_that_runs_out_ends_the_run(kit: Kit, monkeypatch: pytest.MonkeyP
     def fail(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("xfer.core.train_phase.prepare", fail)
+    monkeypatch.setattr("xfer.core.engine.train_phase.prepare", fail)
     with pytest.raises(OutOfResources, match="memory ran out") as caught:
         kit.run(set=QUICK)
     assert caught.value.status == 9

@@ -7,8 +7,9 @@ import pytest
 
 from tests.engine.conftest import Kit
 from xfer import commands
-from xfer.core import engine, forecast
-from xfer.core.encoder import Encoder
+from xfer.core.encoders.encoder import Encoder
+from xfer.core.engine import execute as engine
+from xfer.core.plans import forecast
 
 STATE = 2 * 3 + 1
 """While a phase runs: two checkpoints of weights and both moments, and the weights that are committed."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine.conftest import TOY, Kit
 from xfer import commands
-from xfer.core import faults
+from xfer.core.storage import faults
 from xfer.testing.pytest_plugin import Outcome
 
 KILLER = Path(__file__).parent / "killer.py"

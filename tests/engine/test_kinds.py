@@ -9,17 +9,17 @@ import pytest
 
 from tests.engine.conftest import QUICK, Kit, training
 from xfer import commands
-from xfer.core.encoder import Encoder
+from xfer.core.batches.features import Batch
+from xfer.core.encoders.encoder import Encoder
+from xfer.core.engine.train_phase import prepare
 from xfer.core.errors import UserError
-from xfer.core.features import Batch
 from xfer.core.records import Problem
-from xfer.core.store import Store
-from xfer.core.train_phase import prepare
+from xfer.core.storage.store import Store
 
 KIND = """
 from xfer.api import NoParams, Phase, Strategy, hookimpl, target_phases
-from xfer.core import checkpoints
-from xfer.core.train_phase import load_encoder
+from xfer.core.storage import checkpoints
+from xfer.core.engine.train_phase import load_encoder
 
 def plan(context, params):
     scaled = Phase(name="scaled", does="scale", role="target", params={"by": 0.5})

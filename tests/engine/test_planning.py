@@ -7,9 +7,9 @@ import pytest
 
 from tests.engine.conftest import TOY
 from xfer import bootstrap
+from xfer.core.encoders.models import Model
 from xfer.core.errors import PluginError, Problems, UnknownName, UserError
-from xfer.core.models import Model
-from xfer.core.planning import build_plan
+from xfer.core.plans.planning import build_plan
 from xfer.core.records import Plan, TaskSpec
 from xfer.core.settings import load_settings
 

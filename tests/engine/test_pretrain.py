@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from xfer import commands
-from xfer.core.encoder import Encoder
+from xfer.core.encoders.encoder import Encoder
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import Stopped, UserError
 from xfer.core.records import PlannedPhase
 from xfer.core.run import Reporter
-from xfer.core.tokeniser import Tokeniser
 from xfer.testing.pytest_plugin import Outcome
 
 PLUGIN = """

@@ -8,10 +8,10 @@ import pytest
 import torch  # noqa: TID253
 
 from tests.engine.conftest import Kit, training
+from xfer.core.engine.train import Job, State, learning_rate, resume, train
+from xfer.core.engine.train_phase import prepare, run_train_phase
 from xfer.core.errors import NonFinite, Stopped
 from xfer.core.records import TrainSettings
-from xfer.core.train import Job, State, learning_rate, resume, train
-from xfer.core.train_phase import prepare, run_train_phase
 
 EVERY_STEP = {"engine.log_seconds": 1e-9}
 CALM = {"train.warmup": 0.0, "train.decay": "constant"}

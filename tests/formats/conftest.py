@@ -10,11 +10,11 @@ import torch  # noqa: TID253
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers  # noqa: TID253
 from transformers import PreTrainedTokenizerFast  # noqa: TID253
 
-from xfer.core.batching import Collator, token_budget_batches
-from xfer.core.features import Batch, Features
+from xfer.core.batches.batching import Collator, token_budget_batches
+from xfer.core.batches.features import Batch, Features
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.formats.base import EncoderShape, FormatCode
 from xfer.core.records import TaskSpec
-from xfer.core.tokeniser import Tokeniser
 
 LINES = [
     "The river runs past the old mill and the market square.",

@@ -8,7 +8,7 @@ import pytest
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
-from xfer.core.batching import Collator
+from xfer.core.batches.batching import Collator
 from xfer.core.errors import UserError
 from xfer.core.examples import LineExample
 from xfer.core.formats import MaskedLmOptions

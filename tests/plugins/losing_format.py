@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from xfer.core.features import Features
+from xfer.core.batches.features import Features
 from xfer.core.formats.classification import Classification
 
 

@@ -168,7 +168,7 @@ def test_a_score_that_reads_values_as_something_else_is_found() -> None:
 
 
 def test_with_a_tokeniser_the_format_must_keep_every_example(tiny_encoder: Callable[[str], Path]) -> None:
-    from xfer.core.tokeniser import Tokeniser
+    from xfer.core.encoders.tokeniser import Tokeniser
 
     tokeniser = Tokeniser.load(tiny_encoder("xlm-roberta"))
     check_task(TRAINABLE, tokeniser)

@@ -6,8 +6,8 @@ import pytest
 
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.manager import PluginManager
+from xfer.core.plans.strategy_steps import intermediate_phases, target_phases
 from xfer.core.records import PlanContext, Strategy
-from xfer.core.strategy_steps import intermediate_phases, target_phases
 from xfer.plugins.strategies.english_stilts import ENGLISH_STILTS, Params
 from xfer.plugins.strategies.none import NONE
 from xfer.testing import check_strategy, plan_text

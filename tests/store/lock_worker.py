@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from xfer.core.errors import Locked
-from xfer.core.locks import phase_lock
-from xfer.core.store import Store
+from xfer.core.storage.locks import phase_lock
+from xfer.core.storage.store import Store
 
 
 def hold(store: Store, fork: bool) -> None:

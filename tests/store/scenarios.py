@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xfer.core import faults, files, manifest
 from xfer.core.errors import XferError
-from xfer.core.locks import phase_lock
 from xfer.core.records import Plan, Problem
-from xfer.core.store import Store
+from xfer.core.storage import faults, files, manifest
+from xfer.core.storage.locks import phase_lock
+from xfer.core.storage.store import Store
 
 
 class Scenario(NamedTuple):
@@ -90,14 +90,14 @@ def lockable(store: Store) -> dict[str, Any]:
 def checkpoint(store: Store, step: int) -> None:
     import torch
 
-    from xfer.core import checkpoints
+    from xfer.core.storage import checkpoints
 
     tensors = {"weights": {"w": torch.full((3,), float(step))}, "optimizer": {"m": torch.zeros(2)}}
     checkpoints.save(store.partial_folder("a1"), step, tensors, {"position": step})
 
 
 def read_checkpoint(store: Store) -> dict[str, Any]:
-    from xfer.core import checkpoints
+    from xfer.core.storage import checkpoints
 
     folder = store.partial_folder("a1")
     found = checkpoints.latest(folder)

@@ -7,8 +7,8 @@ import torch  # noqa: TID253
 from safetensors.torch import save_file  # noqa: TID253
 from torch import nn  # noqa: TID253
 
-from xfer.core import checkpoints, files
 from xfer.core.errors import Damaged, NonFinite
+from xfer.core.storage import checkpoints, files
 
 
 def save(folder: Path, step: int, state: dict[str, Any] | None = None) -> Path:

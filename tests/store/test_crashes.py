@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import xfer
-from xfer.core import files
 from xfer.core.errors import ExitStatus
-from xfer.core.store import Store
+from xfer.core.storage import files
+from xfer.core.storage.store import Store
 
 from . import scenarios
 

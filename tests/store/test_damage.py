@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xfer.core import files, manifest
+from xfer.core.storage import files, manifest
 
 from .scenarios import committed
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import xfer
-from xfer.core import faults, files, manifest
 from xfer.core.errors import Damaged, ExitStatus, NonFinite, OutOfResources, UserError
-from xfer.core.process import this_process
+from xfer.core.storage import faults, files, manifest
+from xfer.core.storage.process import this_process
 
 from .scenarios import committed
 
@@ -252,9 +252,9 @@ def test_faults_that_are_not_understood(tmp_path: Path, monkeypatch: pytest.Monk
 REALLY_FULL = """
 import os, sys
 from pathlib import Path
-from xfer.core import files
+from xfer.core.storage import files
 from xfer.core.errors import OutOfResources
-from xfer.core.store import Store
+from xfer.core.storage.store import Store
 store = Store(Path(sys.argv[1]) / "store")
 with store.commit_phase("a1") as folder:
     files.write_json(folder / "phase.json", {})
@@ -262,7 +262,7 @@ def ours(folder): files.write_bytes(folder / "big", bytes(10**6))
 def plain(folder): (folder / "big").write_bytes(bytes(10**6))
 def weights(folder):
     import torch
-    from xfer.core import checkpoints
+    from xfer.core.storage import checkpoints
     checkpoints.save_weights(folder, "model.safetensors", {"w": torch.zeros(250_000)})
 for write in (ours, plain, weights):
     try:

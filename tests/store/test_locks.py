@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import xfer
-from xfer.core import locks
 from xfer.core.errors import ExitStatus, Locked, UserError
-from xfer.core.locks import phase_lock
-from xfer.core.process import this_process
-from xfer.core.store import Store
+from xfer.core.storage import locks
+from xfer.core.storage.locks import phase_lock
+from xfer.core.storage.process import this_process
+from xfer.core.storage.store import Store
 
 from . import lock_worker
 

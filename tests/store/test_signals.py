@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from xfer.core.signals import ASKING, StopFlag
+from xfer.core.engine.signals import ASKING, StopFlag
 
 
 def send(number: signal.Signals) -> None:

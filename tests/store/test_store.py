@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from xfer.core import files, manifest
 from xfer.core.errors import Damaged, NonFinite, UnknownName, UserError
 from xfer.core.records import Cell, Phase, Plan, PlannedPhase, Problem, ResultRow, TaskUse, TrainSettings
-from xfer.core.store import Store, checked_name
+from xfer.core.storage import files, manifest
+from xfer.core.storage.store import Store, checked_name
 
 
 def commit(store: Store, id: str = "a1", results: str = "") -> Path:

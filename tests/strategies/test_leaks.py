@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from xfer import commands, summary
-from xfer.core.leaks import seen, zero_shot
+from xfer.core.plans.leaks import seen, zero_shot
 from xfer.core.records import Phase, PlannedPhase, Source, TaskUse
 from xfer.testing.samples import RETRIEVAL, SPAN, TASKS
 

@@ -9,8 +9,8 @@ import pytest
 
 from xfer.api import Strategy, UnknownName, UserError
 from xfer.core.manager import PluginManager
-from xfer.core.start_points import checked_params, strategy_text
-from xfer.core.strategy_steps import text_use, translations, with_budget, wrapped_phases
+from xfer.core.plans.start_points import checked_params, strategy_text
+from xfer.core.plans.strategy_steps import text_use, translations, with_budget, wrapped_phases
 from xfer.testing import check_strategy
 from xfer.testing.samples import RETRIEVAL, SUITE, TRAINABLE, contexts
 

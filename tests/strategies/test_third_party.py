@@ -7,10 +7,10 @@ import pytest
 import torch  # noqa: TID253
 
 from xfer import commands
-from xfer.core.checkpoints import load_weights
-from xfer.core.encoder import Encoder
+from xfer.core.encoders.encoder import Encoder
 from xfer.core.errors import PluginError, UserError
-from xfer.core.store import Store
+from xfer.core.storage.checkpoints import load_weights
+from xfer.core.storage.store import Store
 
 Run = Callable[..., commands.RunResult]
 PLUGIN = """

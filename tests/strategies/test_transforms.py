@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from xfer import commands
 from xfer.api import Answer, DataError, SpanExample, TaggedExample, TextExample, UserError
-from xfer.core import engine
-from xfer.core.checkpoints import load_weights
+from xfer.core.engine import execute as engine
+from xfer.core.engine.train_phase import prepare
 from xfer.core.errors import Stopped
-from xfer.core.store import Store
-from xfer.core.train_phase import prepare
+from xfer.core.storage.checkpoints import load_weights
+from xfer.core.storage.store import Store
 from xfer.plugins.shared.dictionaries import read_dictionaries, replaced, switched
 
 Planned = Callable[..., commands.Prepared]

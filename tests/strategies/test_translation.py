@@ -9,12 +9,12 @@ import pytest
 
 from xfer import commands, summary
 from xfer.api import Answer, ChoiceExample, LineExample, SpanExample, TaggedExample, TextExample, UserError
+from xfer.core.data.seq2seq import card_licence, translate
+from xfer.core.data.translation import cache_folder, cached, rebuilt, texts_of
+from xfer.core.engine.inputs import load_examples
 from xfer.core.errors import DataError
-from xfer.core.inputs import load_examples
-from xfer.core.seq2seq import card_licence, translate
 from xfer.core.settings import TranslationSettings
-from xfer.core.store import Store
-from xfer.core.translation import cache_folder, cached, rebuilt, texts_of
+from xfer.core.storage.store import Store
 
 from .seq2seq import tiny_m2m, tiny_t5
 
@@ -149,7 +149,7 @@ def test_a_plugin_translates_once_and_training_reads_it(
 def test_an_interrupted_translation_goes_on(
     run: Run, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xfer.core.translation.CHUNK", 8)
+    monkeypatch.setattr("xfer.core.data.translation.CHUNK", 8)
     changes: dict[str, Any] = {"plugin": (plugin,), "store": tmp_path / "store"}
     plugin.with_suffix(".stop").touch()
     broken = run(STRATEGY, **changes)

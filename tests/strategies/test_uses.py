@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xfer import commands
-from xfer.core import forecast
+from xfer.core.batches.sampling import Schedule, shared_steps
+from xfer.core.encoders.weights import load_encoder
+from xfer.core.engine.inputs import even_shares, use_examples
+from xfer.core.engine.train_phase import prepare
 from xfer.core.errors import UserError
-from xfer.core.inputs import even_shares, use_examples
+from xfer.core.plans import forecast
 from xfer.core.records import Sampling, TaskUse
-from xfer.core.sampling import Schedule, shared_steps
-from xfer.core.train_phase import prepare
-from xfer.core.weights import load_encoder
 
 Planned = Callable[..., commands.Prepared]
 Run = Callable[..., commands.RunResult]

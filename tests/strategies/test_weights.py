@@ -7,15 +7,15 @@ import pytest
 import torch  # noqa: TID253
 
 from xfer import commands
-from xfer.core.checkpoints import load_weights
-from xfer.core.encoder import Encoder
+from xfer.core.encoders.encoder import Encoder
+from xfer.core.encoders.pooling import LayerAttention, make_pooling
+from xfer.core.encoders.weights import load_encoder
+from xfer.core.engine.train import snapshot_number
+from xfer.core.engine.train_phase import prepare
 from xfer.core.errors import Stopped, UserError
-from xfer.core.pooling import LayerAttention, make_pooling
 from xfer.core.records import PlannedPhase
-from xfer.core.store import Store
-from xfer.core.train import snapshot_number
-from xfer.core.train_phase import prepare
-from xfer.core.weights import load_encoder
+from xfer.core.storage.checkpoints import load_weights
+from xfer.core.storage.store import Store
 
 Run = Callable[..., commands.RunResult]
 Planned = Callable[..., commands.Prepared]
@@ -74,7 +74,7 @@ def test_snapshots_survive_an_interruption(planned: Planned, run: Run, shared_st
     prepared = planned("checkpoint-average[snapshots=2]", **changes)
     asked = iter([False, True])
     prepared.run.stop_requested = lambda: next(asked, False)
-    from xfer.core import engine
+    from xfer.core.engine import execute as engine
 
     with pytest.raises(Stopped):
         engine.execute(prepared.plan, prepared.run)
@@ -137,7 +137,7 @@ def test_select_scores_as_evaluate_does(run: Run, shared_store: Path, tmp_path: 
     about = Store(shared_store).phase_info(found["target-select"].id)
     parent = found["target-select"].parents[0]
     folder = Store(shared_store).phase_folder(parent)
-    from xfer.core.merging import _use_score
+    from xfer.core.engine.merging import _use_score
     from xfer.core.records import TaskUse
 
     use, select = TaskUse(task="mini-xnli", split="dev", cap=8), found["target-select"]
@@ -185,7 +185,7 @@ def test_poolings_are_trained_stored_and_evaluated(run: Run, shared_store: Path,
 
 
 def test_evaluation_reads_what_training_read(run: Run, planned: Planned, shared_store: Path) -> None:
-    from xfer.core.evaluate import head_of_task
+    from xfer.core.engine.evaluate import head_of_task
 
     found = phases(run("layer-attention", keep="all"))
     prepared = planned("layer-attention")
@@ -207,7 +207,7 @@ def test_a_layer_that_is_not_there_is_refused(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_phase_that_averages_nothing_is_told(planned: Planned, tmp_path: Path) -> None:
-    from xfer.core.merging import run_average_phase, run_combine_phase
+    from xfer.core.engine.merging import run_average_phase, run_combine_phase
 
     prepared = planned("task-vectors[languages=de]", store=tmp_path)
     combine = {one.phase.name: one for one in prepared.plan.phases}["combine"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from xfer.core.data import load_examples, load_rows
+from xfer.core.data.load import load_examples, load_rows
 from xfer.core.examples import Answer, PairExample, SpanExample, TaggedExample
 from xfer.plugins.shared.retrieval import score_found, score_mined, tune_threshold
 from xfer.plugins.shared.text import score_text

@@ -10,9 +10,9 @@ import pytest
 
 import xfer.plugins.tasks
 from xfer.bootstrap import load
+from xfer.core.data.sources import copies
 from xfer.core.examples import PairExample
 from xfer.core.records import TaskSpec
-from xfer.core.sources import copies
 from xfer.testing.checks import check_task
 
 TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc", "tatoeba")

@@ -18,7 +18,7 @@ def xfer_formats() -> Sequence[Format]:
 @hookimpl(trylast=True)
 def xfer_run_phase(phase: PlannedPhase, run: Any) -> bool | None:
     """Phases that train or evaluate."""
-    from xfer.core.engine import run_core_phase
+    from xfer.core.engine.execute import run_core_phase
 
     return run_core_phase(phase, run)
 
@@ -26,9 +26,9 @@ def xfer_run_phase(phase: PlannedPhase, run: Any) -> bool | None:
 @hookimpl(trylast=True)
 def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings: Any) -> Iterable[Row] | None:
     """Original rows, from the task itself, the data root or the hub; rows made otherwise, from files."""
-    from xfer.core.data import MissingData, load_rows
-    from xfer.core.strategy_steps import MACHINE
-    from xfer.core.translation import made_task
+    from xfer.core.data.load import MissingData, load_rows
+    from xfer.core.data.translation import made_task
+    from xfer.core.plans.strategy_steps import MACHINE
 
     if via == "original":
         return load_rows(task, split, language, data_root=settings.data_root)
@@ -45,7 +45,7 @@ def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings
 @hookimpl(trylast=True)
 def xfer_check_plan(plan: Plan, settings: Any) -> list[Problem]:
     """The licence of weights that a plan translates with."""
-    from xfer.core.translation import licence_notes
+    from xfer.core.data.translation import licence_notes
 
     return [Problem(stage="plan", message=note) for note in licence_notes(plan.phases, settings)]
 
@@ -57,7 +57,7 @@ def xfer_translate(texts: Sequence[str], source: str, target: str, settings: Any
         return None
     if not texts:
         return []
-    from xfer.core.seq2seq import translate
+    from xfer.core.data.seq2seq import translate
 
     return translate(texts, target, settings.translation, settings.device)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pluggy
 
+from xfer.core.data.transforms import Transform
 from xfer.core.records import Format, ModelSpec, Phase, Plan, Problem, Strategy, Suite, TaskSpec
-from xfer.core.transforms import Transform
 
 PROJECT = "xfer"
 GROUP = "xfer.plugins"

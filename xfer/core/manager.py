@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 import pluggy
 
 from xfer.core import hookspecs
+from xfer.core.data.transforms import Transform
 from xfer.core.discovery import Plugin, Refused, Switches, check_owner, import_file, installed
 from xfer.core.errors import PluginError, Stopped, UserError, near
 from xfer.core.hookspecs import PROJECT
 from xfer.core.records import Format, ModelSpec, Problem, Record, Strategy, Suite, TaskSpec
 from xfer.core.registry import BUILTIN, Registry
-from xfer.core.transforms import Transform
 from xfer.version import __version__
 
 R = TypeVar("R", bound=Record)

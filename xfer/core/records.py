@@ -271,7 +271,7 @@ class Cell(Record):
     chain: tuple[str, ...]
     """Ids of all phases that lead to it, in order."""
     sees: tuple[str, ...] = ()
-    """What training saw of the target's evaluation (`xfer.core.leaks`); nothing: zero-shot."""
+    """What training saw of the target's evaluation (`xfer.core.plans.leaks`); nothing: zero-shot."""
 
 
 class Plan(Record):

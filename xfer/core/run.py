@@ -8,12 +8,12 @@ from xfer.core.records import Format, ModelSpec, PlannedPhase, Problem, Strategy
 from xfer.core.settings import RunSettings
 
 if TYPE_CHECKING:
-    from xfer.core.device import Device
+    from xfer.core.data.transforms import Transform
+    from xfer.core.encoders.device import Device
+    from xfer.core.encoders.models import Model
     from xfer.core.manager import PluginManager
-    from xfer.core.models import Model
     from xfer.core.registry import Registry
-    from xfer.core.store import Store
-    from xfer.core.transforms import Transform
+    from xfer.core.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from xfer.core.data import load_examples
+from xfer.core.data.load import load_examples
 from xfer.core.errors import XferError
 from xfer.core.examples import (
     ChoiceExample,

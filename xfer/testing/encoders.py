@@ -86,7 +86,7 @@ def tiny_encoder(kind: Kind, folder: Path, *, seed: int = 0, lm_head: bool = Tru
     """
     import torch
 
-    from xfer.core.encoder import Encoder
+    from xfer.core.encoders.encoder import Encoder
 
     tokenizer = _tokenizer(kind)
     with torch_seeded(seed, "tiny", kind):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xfer.core.features import Axis, Batch, Features
+from xfer.core.batches.features import Axis, Batch, Features
 from xfer.core.records import TaskSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from xfer.core.tokeniser import Tokeniser
+    from xfer.core.encoders.tokeniser import Tokeniser
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
+from xfer.core.batches.features import Axis, Batch, Column, Features
+from xfer.core.encoders.heads import ClassificationHead
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import UserError
 from xfer.core.examples import TextExample
-from xfer.core.features import Axis, Batch, Column, Features
 from xfer.core.formats.base import EncoderShape, FormatCode
 from xfer.core.formats.sequences import UNLABELLED, encode, gather_names, single_items, words, wrong_label
-from xfer.core.heads import ClassificationHead
-from xfer.core.tokeniser import Tokeniser
 
 BUCKETS = 6
 

@@ -7,13 +7,13 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
+from xfer.core.batches.features import Axis, Batch, Column, Features
+from xfer.core.encoders.heads import segment_sum
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import UserError
 from xfer.core.examples import LineExample
-from xfer.core.features import Axis, Batch, Column, Features
 from xfer.core.formats.base import FormatCode
 from xfer.core.formats.sequences import UNLABELLED, Ragged, encodings, layout, ragged, single_items
-from xfer.core.heads import segment_sum
-from xfer.core.tokeniser import Tokeniser
 
 SPECIAL = -1
 MASKED, RANDOM = 0.8, 0.1

@@ -6,13 +6,13 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
+from xfer.core.batches.features import Axis, Batch, Column, Features
+from xfer.core.encoders.heads import ClassificationHead, segment_logsumexp, segment_sum
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import DataError
 from xfer.core.examples import ChoiceExample
-from xfer.core.features import Axis, Batch, Column, Features
 from xfer.core.formats.base import EncoderShape, FormatCode
 from xfer.core.formats.sequences import encode, layout, offsets_of, ragged, words
-from xfer.core.heads import ClassificationHead, segment_logsumexp, segment_sum
-from xfer.core.tokeniser import Tokeniser
 
 
 class MultipleChoice(FormatCode):

@@ -6,13 +6,13 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
+from xfer.core.batches.features import Axis, Batch, Column, Features
+from xfer.core.encoders.heads import segment_sum
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.examples import PairExample
-from xfer.core.features import Axis, Batch, Column, Features
 from xfer.core.formats.base import FormatCode
 from xfer.core.formats.sequences import encode, layout, offsets_of, single_items
-from xfer.core.heads import segment_sum
 from xfer.core.metrics.retrieval import mine, nearest, occurring_once, unique_texts
-from xfer.core.tokeniser import Tokeniser
 
 SOURCE, TARGET = 0, 1
 TRIGRAM_WIDTH = 4096

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xfer.core.batches.features import Column, Features
 from xfer.core.errors import DataError, near
-from xfer.core.features import Column, Features
 
 if TYPE_CHECKING:
-    from xfer.core.tokeniser import Tokeniser
+    from xfer.core.encoders.tokeniser import Tokeniser
 
 CHUNK = 1024
 """Texts encoded at once: `tokenizers` keeps many times the size of the ids per text until it is let go."""

@@ -7,14 +7,14 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
+from xfer.core.batches.features import Axis, Batch, Column, Features
+from xfer.core.encoders.heads import SpanHead, segment_logsumexp
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.examples import SpanExample
-from xfer.core.features import Axis, Batch, Column, Features
 from xfer.core.formats.base import EncoderShape, FormatCode
 from xfer.core.formats.sequences import LONE_PIECE, Ragged, encode, layout, ragged, single_items
 from xfer.core.formats.span_rules import answer_in_best_sentence, random_words
 from xfer.core.formats.span_windows import Context, cut_text, deciding_window, encode_contexts, highest, windows
-from xfer.core.heads import SpanHead, segment_logsumexp
-from xfer.core.tokeniser import Tokeniser
 
 Answered = tuple[int, int] | None
 """First and last context token of an answer; None: no answer."""

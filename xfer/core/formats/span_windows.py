@@ -10,7 +10,7 @@ import numpy as np
 from xfer.core.formats.sequences import encodings
 
 if TYPE_CHECKING:
-    from xfer.core.tokeniser import Tokeniser
+    from xfer.core.encoders.tokeniser import Tokeniser
 
 
 @dataclass(frozen=True)

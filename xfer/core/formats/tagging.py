@@ -8,9 +8,11 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
+from xfer.core.batches.features import Axis, Batch, Column, Features
+from xfer.core.encoders.heads import TokenHead
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import DataError, UserError
 from xfer.core.examples import TaggedExample
-from xfer.core.features import Axis, Batch, Column, Features
 from xfer.core.formats.base import EncoderShape, FormatCode
 from xfer.core.formats.sequences import (
     LONE_PIECE,
@@ -25,8 +27,6 @@ from xfer.core.formats.sequences import (
     single_items,
     wrong_label,
 )
-from xfer.core.heads import TokenHead
-from xfer.core.tokeniser import Tokeniser
 
 
 class Tagging(FormatCode):

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from xfer.core.comparison import Comparison
+from xfer.core.compare.comparison import Comparison
 from xfer.core.errors import UnknownName
 
 FORMATS = {

@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from xfer.core.comparison import Comparison
-from xfer.core.label_scores import LabelScore
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.label_scores import LabelScore
+from xfer.core.compare.significance import Verdict
 from xfer.core.reports.grids import clean
-from xfer.core.significance import Verdict
 
 COLUMNS = (
     "label",

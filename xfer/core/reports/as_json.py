@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xfer.core.comparison import Comparison
-from xfer.core.label_scores import LabelScore, TargetScore
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.label_scores import LabelScore, TargetScore
+from xfer.core.compare.selection import Selection
 from xfer.core.records import Record
-from xfer.core.selection import Selection
 
 
 def render(comparison: Comparison) -> str:

@@ -6,9 +6,9 @@ Labels are told apart by number, not by colour alone; the legend below a chart s
 import math
 from collections.abc import Sequence
 
-from xfer.core.comparison import Comparison
-from xfer.core.costs import Curve
-from xfer.core.label_scores import ENGLISH
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.costs import Curve
+from xfer.core.compare.label_scores import ENGLISH
 from xfer.core.records import Record
 from xfer.core.reports.grids import signed
 from xfer.core.reports.markup import Markup, tag

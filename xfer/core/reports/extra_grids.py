@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from xfer.core.comparison import Comparison
-from xfer.core.groups import BY
-from xfer.core.label_scores import ENGLISH, LabelScore
-from xfer.core.paired import FEWEST_SEEDS
-from xfer.core.ranking import TIE
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.groups import BY
+from xfer.core.compare.label_scores import ENGLISH, LabelScore
+from xfer.core.compare.paired import FEWEST_SEEDS
+from xfer.core.compare.ranking import TIE
 from xfer.core.reports.grids import (
     ABSENT,
     INCOMPLETE,

@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
-from xfer.core.comparison import Comparison
-from xfer.core.label_scores import LabelScore, TargetScore
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.label_scores import LabelScore, TargetScore
 from xfer.core.metrics.aggregate import mean
 from xfer.core.records import Record
 

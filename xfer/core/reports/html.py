@@ -3,8 +3,8 @@
 import html
 from collections.abc import Iterable, Iterator
 
-from xfer.core.comparison import Comparison
-from xfer.core.groups import BY
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.groups import BY
 from xfer.core.reports.charts import cost_chart, curve_charts, gain_chart
 from xfer.core.reports.extra_grids import extra_grids, group_grid, with_note
 from xfer.core.reports.grids import (

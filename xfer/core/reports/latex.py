@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from xfer.core.comparison import Comparison
+from xfer.core.compare.comparison import Comparison
 from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import (
     ABSENT,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from xfer.core.comparison import Comparison
+from xfer.core.compare.comparison import Comparison
 from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import BOLD, Entry, Grid, Line, clean, number, signed
 from xfer.core.reports.notes import legend, notes, reproduction_lines

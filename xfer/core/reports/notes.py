@@ -3,12 +3,12 @@
 import shlex
 from collections.abc import Iterator
 
-from xfer.core.comparison import Comparison
-from xfer.core.leaks import zero_shot
+from xfer.core.compare.comparison import Comparison
+from xfer.core.compare.selection import USES_LABELS
+from xfer.core.compare.significance import Procedure
+from xfer.core.plans.leaks import zero_shot
 from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import INCOMPLETE, MIXED, SAME_TASK, SEES, SIGNIFICANT, number
-from xfer.core.selection import USES_LABELS
-from xfer.core.significance import Procedure
 
 
 def legend(comparison: Comparison) -> list[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xfer.core.comparison import Comparison
+from xfer.core.compare.comparison import Comparison
 from xfer.core.reports.extra_grids import all_grids, with_note
 from xfer.core.reports.grids import (
     BOLD,

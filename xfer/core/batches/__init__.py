@@ -1,0 +1,1 @@
+"""Features, the streams of tokens they are laid in, and which items a step sees."""

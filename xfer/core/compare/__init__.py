@@ -1,0 +1,1 @@
+"""From result rows to a comparison: scores, tests, costs, what is missing."""

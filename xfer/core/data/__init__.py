@@ -1,0 +1,1 @@
+"""Rows and examples: where they lie, how they are read, checked, fetched, translated and changed."""

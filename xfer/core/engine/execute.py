@@ -1,0 +1,263 @@
+"""Walk a plan: reuse what is stored, run the rest, gather result rows. One way in: `execute`.
+
+A phase is run when it is not in the store, or when a phase that must run starts from its weights and these
+were let go (`--keep`). Whatever was computed stays: re-issuing a command continues it.
+"""
+
+import hashlib
+import json
+import re
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from xfer.core.errors import (
+    ExitStatus,
+    Locked,
+    NonFinite,
+    OutOfResources,
+    PluginError,
+    Stopped,
+    UserError,
+    XferError,
+)
+from xfer.core.loading import load_object
+from xfer.core.records import Cell, Plan, PlannedPhase, Problem, ResultRow
+from xfer.core.registry import BUILTIN
+from xfer.core.run import Run
+from xfer.core.storage.locks import phase_lock
+from xfer.version import __version__
+
+_OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|can't allocate memory|CUDA out of memory")
+FATAL = (UserError, NonFinite, OutOfResources, Stopped)
+"""Failures that end a run; any other fails its cells only."""
+
+
+@dataclass
+class Outcome:
+    """What a run ended with."""
+
+    rows: list[ResultRow]
+    problems: list[Problem]
+    failed: dict[str, str] = field(default_factory=dict)
+    """Phase ids that failed, with the reason."""
+    causes: list[XferError] = field(default_factory=list)
+    reused: int = 0
+    computed: int = 0
+
+    @property
+    def status(self) -> ExitStatus:
+        """DONE; LOCKED when cells are missing only for what other processes work on; else SOME_FAILED."""
+        if not self.failed:
+            return ExitStatus.DONE
+        locked = all(isinstance(cause, Locked) for cause in self.causes)
+        return ExitStatus.LOCKED if locked else ExitStatus.SOME_FAILED
+
+
+def execute(plan: Plan, run: Run) -> Outcome:
+    """Run all phases of a plan that are needed and return the result rows of all its cells.
+
+    Raises the errors in FATAL; other failures are recorded and leave their cells empty.
+    """
+    run.store.sweep()
+    for problem in plan.problems:
+        run.tell(problem)
+    needed = phases_to_run(plan, run)
+    for problem in run.store.problems:
+        run.tell(problem)
+    outcome = Outcome(rows=[], problems=run.problems)
+    for position, planned in enumerate(plan.phases, start=1):
+        if planned.id not in needed:
+            outcome.reused += 1
+            run.reporter.phase_finished(planned, 0.0, reused=True)
+            run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="reused")
+            continue
+        required = (*planned.needs, *planned.parents)
+        broken = next((parent for parent in required if parent in outcome.failed), None)
+        if broken is not None:
+            outcome.failed[planned.id] = f"its parent {broken} failed"
+            continue
+        if run.stop_requested():
+            raise Stopped(
+                f"stopped before phase {position} of {len(plan.phases)}; what was computed is stored",
+                fix="issue the same command again to continue",
+            )
+        try:
+            _run_one(planned, run, position, len(plan.phases))
+            outcome.computed += 1
+        except FATAL:
+            raise
+        except XferError as error:
+            outcome.failed[planned.id] = error.what
+            outcome.causes.append(error)
+            run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
+            run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome=error)
+        _release_weights(plan, run, done=plan.phases[:position])
+    outcome.rows = result_rows(plan, run, outcome.failed)
+    return outcome
+
+
+def phases_to_run(plan: Plan, run: Run) -> set[str]:
+    """Ids of the phases that must be computed: what cells lack, and the weights which that starts from."""
+    by_id = {planned.id: planned for planned in plan.phases}
+    needed: set[str] = set()
+
+    def need(id: str, weights: bool) -> None:
+        complete = run.store.has_phase(id) and not (weights and run.store.dropped_weights(id))
+        if complete or id in needed:
+            return
+        needed.add(id)
+        for parent in by_id[id].parents:
+            need(parent, weights=True)
+        for other in by_id[id].needs:
+            need(other, weights=False)
+
+    for cell in plan.cells:
+        need(cell.phase, weights=False)
+    return needed
+
+
+def _run_one(planned: PlannedPhase, run: Run, position: int, total: int) -> None:
+    manager = run.toolkit.manager
+    with phase_lock(run.store, planned.id):
+        if run.store.has_phase(planned.id) and not run.store.dropped_weights(planned.id):
+            return  # another process finished it since the plan was looked at
+        run.reporter.phase_started(planned, position, total)
+        manager.observe("xfer_phase_started", run=run, phase=planned.phase)
+        started = time.monotonic()
+        with _attributed(planned, run):
+            if manager.first("xfer_run_phase", phase=planned, run=run) is None:
+                raise PluginError(f"nobody runs phases of the kind {planned.phase.does!r}")
+        run.reporter.phase_finished(planned, time.monotonic() - started, reused=False)
+        manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="computed")
+
+
+@contextmanager
+def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
+    """What fails in core's own work is put down to memory, or to the plugin whose task it works on.
+
+    Raises OutOfResources and PluginError; a failure over built-in tasks is a bug and passes as it is.
+    """
+    try:
+        yield
+    except (XferError, OSError):
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+            raise OutOfResources(
+                f"memory ran out: {str(error).splitlines()[0] if str(error) else 'no more of it'}",
+                where=f"phase {planned.id}",
+                fix="--set train.micro_batch_tokens=4096, --set engine.evaluation_tokens=4096, or a smaller model",
+            ) from error
+        tasks = [run.toolkit.tasks.get(use.task) for use in planned.phase.uses]
+        foreign = [task for task in tasks if run.toolkit.tasks.owner(task) != BUILTIN]
+        if not foreign:
+            raise
+        owner = run.toolkit.tasks.owner(foreign[0])
+        raise PluginError(
+            f"task {foreign[0].name} of plugin {owner} ({run.toolkit.manager.versions().get(owner, '')}) failed: "
+            f"{type(error).__name__}: {error}",
+            where=_place(error),
+        ) from error
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
+KINDS = {
+    "train": "xfer.core.engine.train_phase:run_train_phase",
+    "evaluate": "xfer.core.engine.evaluate:run_evaluate_phase",
+    "average": "xfer.core.engine.merging:run_average_phase",
+    "combine": "xfer.core.engine.merging:run_combine_phase",
+    "select": "xfer.core.engine.merging:run_select_phase",
+    "translate": "xfer.core.data.translation:run_translate_phase",
+}
+"""What runs each of core's kinds of phases."""
+
+
+def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
+    """Core's answer to `xfer_run_phase`: the kinds in `KINDS`; None for others."""
+    path = KINDS.get(phase.phase.does)
+    if path is None:
+        return None
+    load_object(path)(phase, run)
+    return True
+
+
+def _release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase]) -> None:
+    """Let weights go that `--keep` does not keep, once everything that starts from them is stored."""
+    keep = run.settings.keep
+    if keep == "all":
+        return
+    for planned in done:
+        if planned.phase.does == "evaluate" or (keep == "intermediate" and planned.phase.role == "intermediate"):
+            continue
+        children = [other for other in plan.phases if planned.id in other.parents]
+        if run.store.has_weights(planned.id) and all(run.store.has_phase(child.id) for child in children):
+            run.store.drop_weights(planned.id)
+
+
+def result_rows(plan: Plan, run: Run, failed: Iterable[str] = ()) -> list[ResultRow]:
+    """Result rows of every cell whose scoring phase is stored."""
+    missing = set(failed)
+    versions = run.toolkit.manager.versions()
+    by_id = {planned.id: planned for planned in plan.phases}
+    rows = []
+    for cell in plan.cells:
+        if cell.phase in missing or not run.store.has_phase(cell.phase):
+            continue
+        rows += [_row(line, cell, by_id, run, versions) for line in run.store.results(cell.phase)]
+    return rows
+
+
+def _row(
+    line: dict[str, Any], cell: Cell, by_id: Mapping[str, PlannedPhase], run: Run, versions: dict[str, str]
+) -> ResultRow:
+    planned = by_id[cell.phase]
+    layer = line.pop("layer", None)
+    used = [use["task"] for use in planned.identity["uses"]].index(line["task"])
+    line["task"] = planned.phase.uses[used].task  # the full name where the stored short one is ambiguous
+    return ResultRow(
+        run=run.name,
+        label=cell.label,
+        strategy=cell.strategy,
+        params=cell.params,
+        intermediate=cell.intermediate,
+        suite=run.suite.name,
+        model=run.model.name,
+        model_fingerprint=run.model.fingerprint,
+        seed=cell.seed,
+        phase=cell.phase,
+        signature=_signature(line, planned, used, layer),
+        training=_training([by_id[id] for id in cell.chain]),
+        xfer_version=__version__,
+        plugin_versions=versions,
+        sees=cell.sees,
+        **line,
+    )
+
+
+def _training(chain: Sequence[PlannedPhase]) -> str:
+    """What the weights depend on besides the seed. Ids of parents hold the seed and are left out."""
+    kept = [
+        {key: value for key, value in planned.identity.items() if key not in ("seed", "parents")}
+        for planned in chain
+        if planned.phase.does != "evaluate"
+    ]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _signature(line: dict[str, Any], planned: PlannedPhase, used: int, layer: int | None) -> str:
+    """Everything of the evaluation protocol that changes the number, readable."""
+    use = planned.identity["uses"][used]
+    options = dict(planned.options[planned.phase.uses[used].task])
+    if layer is not None:
+        options["layer"] = layer
+    fields = {"task": f"{use['task']}-v{line['task_version']}", "split": line["split"], "via": use["via"]}
+    fields |= {"limit": use["limit"], **options}
+    return ";".join(f"{key}={value}" for key, value in fields.items())

@@ -1,0 +1,230 @@
+"""Core's answer to `does="train"`: prepare a job, run the loop, commit the weights."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch  # noqa: TID253
+from torch import nn  # noqa: TID253
+
+from xfer.core.batches.batching import Collator
+from xfer.core.batches.features import Features
+from xfer.core.batches.sampling import Schedule
+from xfer.core.encoders.encoder import Encoder
+from xfer.core.encoders.pooling import make_pooling
+from xfer.core.encoders.weights import (
+    POOLING,
+    Pooling,
+    load_encoder,
+    load_head,
+    origin,
+    stored_heads,
+    write_weights,
+)
+from xfer.core.engine.inputs import (
+    format_code,
+    label_names,
+    load_examples,
+    tokeniser,
+    training_features,
+    use_examples,
+)
+from xfer.core.engine.train import Job, Part, make_optimizer, resume, seeded_head, train
+from xfer.core.formats.base import FormatCode
+from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
+from xfer.core.run import Run
+from xfer.core.storage import checkpoints, files
+from xfer.core.streams import numpy_stream, torch_seeded
+
+
+def run_train_phase(planned: PlannedPhase, run: Run) -> None:
+    """Train one phase to its end and commit it to the store."""
+    job = prepare(planned, run)
+    state = train(job, run, resume(job, run))
+    with run.store.commit_phase(planned.id) as folder:
+        write_weights(folder, job.encoder, head_weights(job), run)
+        for path in sorted(run.store.partial_folder(planned.id).glob("snapshot-*")):
+            shutil.copyfile(path / "weights.safetensors", folder / f"{path.name}.safetensors")
+        files.write_text(folder / "log.jsonl", "".join(files.json_line(entry) for entry in state.log))
+        files.write_json(
+            folder / "phase.json",
+            {
+                "id": planned.id,
+                "does": planned.phase.does,
+                "identity": planned.identity,
+                "model": run.model.name,
+                "steps": state.step,
+                "seconds": round(state.seconds, 3),
+                "best_step": state.best_step,
+                "best_score": state.best_score,
+                "shares": list(job.schedule.shares),
+                "heads": {
+                    part.code.task.name: {
+                        "format": part.code.task.format,
+                        "labels": list(part.code.labels),
+                        **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),
+                    }
+                    for part in job.parts
+                    if head_modules(part, job.encoder)
+                },
+                "device": run.device.kind,
+                "stream": job.encoder.stream,
+            },
+        )
+    checkpoints.clear(run.store.partial_folder(planned.id))
+
+
+def prepare(planned: PlannedPhase, run: Run) -> Job:
+    """Encoder, heads, features, schedule and optimizer of a training phase."""
+    phase = planned.phase
+    tasks = {use.task: run.toolkit.tasks.get(use.task) for use in phase.uses}
+    trained = [use for use in phase.uses if not use.counts_only]
+    encoder = load_encoder(planned, run, with_lm_head=any(tasks[use.task].format == "masked-lm" for use in trained))
+    parts = _parts(planned, run, encoder, tasks)
+    shared = planned.settings[""]
+    encoder.to(run.device.torch_device)
+    encoder.freeze(shared.frozen_layers)
+    if run.settings.engine.padding == "max":
+        encoder.pad_to = max(settings.max_length for settings in planned.settings.values())
+    own = [planned.settings[use.task] for use in phase.uses]
+    schedule = Schedule(
+        sizes=[len(part.drawn_examples) for part in parts],
+        batch_sizes=[settings.batch_size for settings in own],
+        epochs=[settings.epochs for settings in own],
+        max_steps=shared.max_steps,
+        sampling=phase.sampling,
+        weights=[use.weight for use in phase.uses],
+        seed=planned.seed or 0,
+        name="+".join(tasks[use.task].name for use in phase.uses),
+        ratios=[use.steps_ratio for use in phase.uses],
+        drawn=[not use.counts_only for use in phase.uses],
+        groups=[_languages(run, part, use) for part, use in zip(parts, phase.uses, strict=True)],
+        exponents=[use.exponent for use in phase.uses],
+    )
+    parameters: dict[str, nn.Parameter] = {
+        f"encoder.{name}": p for name, p in encoder.named_parameters() if p.requires_grad
+    }
+    for part in parts:
+        for prefix, module in head_modules(part, encoder).items():
+            module.to(run.device.torch_device)
+            parameters |= {f"heads.{prefix}{n}": p for n, p in module.named_parameters()}
+    return Job(planned, encoder, parts, schedule, shared, parameters, make_optimizer(parameters, shared))
+
+
+def head_modules(part: Part, encoder: Encoder) -> dict[str, nn.Module]:
+    """A part's own modules by the prefix of their weights' names; the masked-LM head is the encoder's."""
+    if part.head is None or part.head is encoder.lm_head:
+        return {}
+    name = f"{part.code.task.name}."
+    pooling = {f"{name}{POOLING}": part.pooling} if isinstance(part.pooling, nn.Module) else {}
+    return {name: part.head, **pooling}
+
+
+def head_weights(job: Job) -> dict[str, torch.Tensor]:
+    """The weights of all heads of a job by name."""
+    return {
+        f"{prefix}{name}": value.detach()
+        for part in job.parts
+        for prefix, module in head_modules(part, job.encoder).items()
+        for name, value in module.state_dict().items()
+    }
+
+
+def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str, TaskSpec]) -> list[Part]:
+    """One part for each use. Uses of the same task (in several languages, or made otherwise) share a head."""
+    uses = planned.phase.uses
+    examples = [use_examples(run, tasks[use.task], use) for use in uses]
+    heads: dict[str, tuple[nn.Module | None, Pooling]] = {}
+    parts = []
+    for use, own in zip(uses, examples, strict=True):
+        task = tasks[use.task]
+        same = [found for other, found in zip(uses, examples, strict=True) if other.task == use.task]
+        labels = label_names(run, task, list(chain.from_iterable(same)))
+        code = format_code(run, task, labels, planned.options[use.task])
+        settings = planned.settings[use.task]
+        features = training_features(run, code, own, settings.max_length)
+
+        def collate(features: Features) -> Collator:
+            return Collator(
+                features,
+                tokeniser(run).pad_id,
+                encoder.position_offset,
+                run.device.torch_device,
+                sort=run.device.kind != "cuda",
+                separator=tokeniser(run).separator,
+            )
+
+        part = Part(code, None, features, collate(features), loss_weight=use.loss_weight)
+        parts.append(part)
+        if use.counts_only:
+            continue
+        part.changed = _changes(planned, run, code, own, features, collate)
+        first = use.task not in heads
+        if first:
+            heads[use.task] = _head(planned, run, encoder, code)
+        part.head, part.pooling = heads[use.task]
+        if first and settings.keep == "best" and task.format != "masked-lm":
+            dev = load_examples(run, task, task.dev_split, "en")[: settings.dev_limit]
+            part.dev_features = code.featurise(dev, tokeniser(run), settings.max_length, training=False)
+            part.dev_examples = dev
+    return parts
+
+
+def _changes(
+    planned: PlannedPhase,
+    run: Run,
+    code: FormatCode,
+    examples: Sequence[Any],
+    features: Features,
+    collate: Callable[[Features], Collator],
+) -> Callable[[np.ndarray, int], tuple[Features, Collator]] | None:
+    """What the phase's transform makes of drawn examples in an epoch; None without a transform.
+
+    Pure in (seed, epoch, example). Where nothing of a step is left to train on, its examples stay as they are.
+    """
+    phase, seed = planned.phase, planned.seed or 0
+    if phase.transform is None:
+        return None
+    transform = run.toolkit.transforms.get(phase.transform)
+    loaded = transform.load(phase.params) if transform.load else phase.params
+    usable = np.unique(features.example)
+    length = planned.settings[code.task.name].max_length
+
+    def changed(drawn: np.ndarray, epoch: int) -> tuple[Features, Collator]:
+        numbers = usable[drawn].tolist()
+        made = []
+        for number in numbers:
+            example = examples[number]
+            rng = numpy_stream(seed, "transform", transform.name, code.task.name, example.language, number, epoch)
+            made.append(transform.apply(example, rng, loaded))
+        found = code.featurise(made, tokeniser(run), length, training=True)
+        if found.item_count == 0:
+            unchanged = [examples[number] for number in numbers]
+            found = code.featurise(unchanged, tokeniser(run), length, training=True)
+        return found, collate(found)
+
+    return changed
+
+
+def _head(planned: PlannedPhase, run: Run, encoder: Encoder, code: FormatCode) -> tuple[nn.Module | None, Pooling]:
+    """The head of a task and what it reads: the parent's where heads are kept and it has one, else fresh."""
+    if code.task.format == "masked-lm":
+        return encoder.lm_head, None
+    folder = origin(planned, run)
+    if planned.phase.heads == "keep" and code.task.name in stored_heads(folder):
+        return load_head(folder, code, encoder)
+    seed = planned.seed or 0
+    with torch_seeded(seed, "pooling", code.task.name):
+        pooling = make_pooling(planned.phase.pooling, encoder.shape)
+    return seeded_head(code, encoder, seed), pooling
+
+
+def _languages(run: Run, part: Part, use: TaskUse) -> np.ndarray | None:
+    """The language of whatever is drawn, as a number, where languages are drawn by an exponent."""
+    if use.exponent is None:
+        return None
+    examples = use_examples(run, part.code.task, use)
+    number = {code: place for place, code in enumerate(use.languages)}
+    return np.array([number[examples[example].language] for example in part.drawn_examples.tolist()])
