@@ -41,7 +41,11 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="One setting, KEY=VALUE, e.g. target.xnli.lr=2e-5; repeat."),
 ]
 LimitOption = Annotated[
-    str | None, typer.Option(metavar="SPLIT=N,…", help="At most so many examples: train=N,dev=N,test=N.")
+    str | None,
+    typer.Option(
+        metavar="SPLIT=N,…",
+        help="At most so many examples: train=N,dev=N,test=N; target=N cuts targets' training alone.",
+    ),
 ]
 DataRootOption = Annotated[
     Path | None,

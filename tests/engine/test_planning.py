@@ -300,6 +300,13 @@ def test_what_changes_ids(options: dict[str, Any], changed: tuple[bool, ...]) ->
     assert tuple(one != other for one, other in zip(ids(**options), ids(), strict=True)) == changed
 
 
+def test_few_shot_targets_leave_intermediate_training_alone() -> None:
+    options = {"strategy": "english-stilts", "target": "toy-class"}
+    whole, few = planned(**options), planned(**options, limit={"target": 5})
+    assert [one.phase.uses[0].cap for one in few.phases] == [None, 5, None]
+    assert [a.id == b.id for a, b in zip(whole.phases, few.phases, strict=True)] == [True, False, False]
+
+
 def test_the_dev_set_counts_where_the_best_weights_are_chosen_on_it() -> None:
     best = {"set": {"train.keep": "best"}}
     limited = {**BASE["limit"], "dev": 3}

@@ -24,11 +24,16 @@ ALIASES = {"lr": "learning_rate"}
 
 
 class Limits(Record):
-    """At most so many examples a task, split and language."""
+    """At most so many examples a task, split and language.
+
+    `target` is for few-shot targets: it cuts the training examples of target phases alone, where `train` cuts
+    those of intermediate phases too.
+    """
 
     train: int | None = Field(None, ge=1)
     dev: int | None = Field(None, ge=1)
     test: int | None = Field(None, ge=1)
+    target: int | None = Field(None, ge=1)
 
     def of(self, split: str) -> int | None:
         """The limit of one split."""

@@ -148,11 +148,19 @@ class _Builder:
             uses = tuple(use for use in (self._present(use, phase) for use in phase.uses) if use is not None)
             if phase.uses and not uses:
                 return []
-            planned = self._planned(phase.model_copy(update={"uses": uses}), target, ids, seed)
+            planned = self._planned(self._few_shot(phase.model_copy(update={"uses": uses})), target, ids, seed)
             found[planned.id] = planned
             ids[phase.name] = planned.id
         self.phases |= {id: planned for id, planned in found.items() if id not in self.phases}
         return list(dict.fromkeys(self._ancestors(ids[phase.name]))) if ids else []
+
+    def _few_shot(self, phase: Phase) -> Phase:
+        """A target's training with no more examples than `limit.target`."""
+        limit = self.settings.limit.target
+        if limit is None or phase.does != "train" or phase.role != "target":
+            return phase
+        uses = [use.model_copy(update={"cap": min(limit, use.cap or limit)}) for use in phase.uses]
+        return phase.model_copy(update={"uses": tuple(uses)})
 
     def _phases(self, start: StartPoint, context: PlanContext) -> tuple[Phase, ...]:
         """What the strategy plans. Raises PluginError where a third party's fails."""
