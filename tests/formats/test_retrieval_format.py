@@ -110,6 +110,23 @@ def test_mining_leaves_repeated_sentences_out(task, small):
     assert values[5] is None
 
 
+def test_a_task_with_a_threshold_is_mined_without_distractors(task, small):
+    """A copy of BUCC that holds gold pairs only: margins all the same, so that a threshold can be tuned."""
+    tuning = task("retrieval").model_copy(update={"tune": lambda values, examples, language: 1.0})
+    code = Retrieval(tuning, (), RetrievalOptions(neighbours=1))
+    features = code.featurise(PAIRS, small, 32, training=False)
+    sources = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
+    targets = np.array([[1, 0], [-0.2, 1], [0.3, -1], [-1, 0.1]], np.float32)
+    values = code.decode(PAIRS, features, {"embedding": np.concatenate([sources, targets])})
+    assert [value[0] for value in values] == ["a", "b", "d", "c"]
+    assert all(margin == pytest.approx(1) for _, margin in values)
+    assert code.limited(values, PAIRS, 1) == values
+    assert all(isinstance(margin, float) for _, margin in code.chance(PAIRS, np.random.default_rng(0)))
+    mined = code.heuristic([], PAIRS)
+    assert {type(value) for value in mined} <= {tuple, type(None)}
+    assert code.decode([], code.featurise([], small, 32, training=False), {"embedding": np.zeros((0, 4))}) == []
+
+
 def test_one_side_only(task, small):
     examples = [PairExample("x", "de", "allein", None), PairExample("y", "de", "auch", None)]
     code = build(task)

@@ -124,13 +124,6 @@ def test_a_distractor_paired_with_its_own_example_is_no_gold_pair() -> None:
     assert score_mined([None, None, ("x", 2.0)], pairs, "de", tuned=0.0)["f1"] == 0
 
 
-def test_identifiers_without_margins_count_as_mined() -> None:
-    """What the format gives where no sentence is a distractor."""
-    values = ["de-1/en-1", "de-1/en-1"]
-    assert tune_threshold(values, PAIRS[:2], "de") == 1
-    assert score_mined(values, PAIRS[:2], "de", tuned=1.0)["f1"] == pytest.approx(50)
-
-
 def test_only_queries_count_in_retrieval() -> None:
     assert score_found(["de-1/en-1", "de-1/en-1", None], PAIRS[:3], "de") == {"accuracy": 50}
 

@@ -104,11 +104,9 @@ def _mined_lines(
         raise UserError(f"the threshold of {task.name} was not stored with the run", fix=fix)
     named = {example.id: example for example in examples}
     pairs = [
-        (_sides(example)[0], _sides(named[name])[1])
+        (_sides(example)[0], _sides(named[value[0]])[1])
         for example, value in zip(examples, values, strict=True)
-        if value is not None
-        for name, margin in [(value, 1.0) if isinstance(value, str) else value]
-        if margin >= tuned
+        if value is not None and value[1] >= tuned
     ]
     return "".join(f"{source}\t{target}\n" for source, target in pairs)
 

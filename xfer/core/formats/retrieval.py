@@ -25,9 +25,10 @@ Value = str | tuple[str, float] | None
 class Retrieval(FormatCode):
     """Two problems by one format.
 
-    Where every example has both sides (Tatoeba), a value is the id of the example whose other side is nearest;
-    `direction` says which side asks. Where some have one side only (BUCC), a value is (id of the example whose
-    target was mined for this source, margin), or None; thresholds are for the task to choose.
+    Search (Tatoeba): a value is the id of the example whose other side is nearest; `direction` says which side
+    asks. Mining (BUCC): a value is (id of the example whose target was mined for this source, margin), or None.
+    A task that tunes a threshold is mined, whether or not its rows hold sentences without a partner, and so are
+    examples of which some have one side only.
     """
 
     output_axes: Mapping[str, Axis] = {"embedding": "item"}
@@ -73,13 +74,13 @@ class Retrieval(FormatCode):
 
     def limited(self, values: list[Value], examples: Sequence[PairExample], limit: int | None) -> list[Value]:
         """A limit cuts queries, never what they search: later ones count as not asked. Mining stays whole."""
-        if limit is None or _mining(examples):
+        if limit is None or self._mines(examples):
             return values
         return [*values[:limit], *[None] * len(values[limit:])]
 
     def chance(self, examples: Sequence[PairExample], rng: np.random.Generator) -> list[Value]:
         """Examples with the side that is looked for, drawn uniformly; margins uniform in 0 … 1."""
-        if not _mining(examples):
+        if not self._mines(examples):
             drawn = rng.integers(len(examples), size=len(examples)).tolist()
             return [examples[number].id for number in drawn]
         targets = [example.id for example in examples if example.target is not None]
@@ -97,10 +98,13 @@ class Retrieval(FormatCode):
             return []
         return self._matched(examples, trigrams(sources), trigrams(targets))
 
+    def _mines(self, examples: Sequence[PairExample]) -> bool:
+        return self.task.tune is not None or any(one.source is None or one.target is None for one in examples)
+
     def _matched(self, examples: Sequence[PairExample], sources: np.ndarray, targets: np.ndarray) -> list[Value]:
         if not examples:
             return []
-        if _mining(examples):
+        if self._mines(examples):
             return self._mined(examples, sources, targets)
         asks_target = self.options.direction == "english-to-other"
         queries, index = (targets, sources) if asks_target else (sources, targets)
@@ -136,10 +140,6 @@ def trigrams(texts: Sequence[str]) -> np.ndarray:
     cells = np.repeat(np.arange(len(texts)), lengths) * TRIGRAM_WIDTH + bucket.astype(np.int64)
     counts = np.bincount(cells, minlength=len(texts) * TRIGRAM_WIDTH)
     return counts.reshape(len(texts), TRIGRAM_WIDTH).astype(np.float32)
-
-
-def _mining(examples: Sequence[PairExample]) -> bool:
-    return any(example.source is None or example.target is None for example in examples)
 
 
 def _side(example: PairExample, side: int) -> str | None:

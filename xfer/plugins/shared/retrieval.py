@@ -1,8 +1,7 @@
 """Scores of retrieved and of mined translations. A prediction names the example whose translation was found.
 
 Retrieval: the identifier of the example found, None for a sentence that did not query. Mining: that
-identifier and the margin, None for a sentence that was not paired. Where every sentence has a partner the
-format searches instead of mining; its bare identifiers count with margin 1.
+identifier and the margin, None for a sentence that was not paired.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from xfer.api import PairExample, accuracy
 
-Mined = tuple[str, float] | str | None
+Mined = tuple[str, float] | None
 
 
 def score_found(predictions: Sequence[Any], examples: Sequence[Any], language: str) -> dict[str, float]:
@@ -52,9 +51,8 @@ def _candidates(
     """Margins of all mined pairs, whether each is a gold pair, and the number of gold pairs."""
     gold = {pair.id for pair in examples if pair.source is not None and pair.target is not None}
     mined = [
-        (margin, name == pair.id and pair.id in gold)
+        (guess[1], guess[0] == pair.id and pair.id in gold)
         for guess, pair in zip(predictions, examples, strict=True)
         if guess is not None
-        for name, margin in [(guess, 1.0) if isinstance(guess, str) else guess]
     ]
     return [margin for margin, _ in mined], [right for _, right in mined], len(gold)

@@ -21,6 +21,7 @@ def example(row: Mapping[str, Any], language: str) -> PairExample:
 
 TASK = TaskSpec(
     name="bucc",
+    version=2,
     summary="mining of parallel sentences by margin, without training",
     citation="Zweigenbaum et al. 2018, Overview of the Third BUCC Shared Task",
     licence="by source text: Wikipedia (CC BY-SA) and News Commentary",
