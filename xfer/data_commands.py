@@ -1,11 +1,10 @@
-"""The commands about data and predictions: `xfer data verify`, `xfer data fetch`, `xfer export`, `xfer score`."""
+"""The commands about data and predictions: `xfer data verify`, `xfer data fetch`, `xfer score`."""
 
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +28,6 @@ data = typer.Typer(help="Data sets: what is there, and how to get the rest.", no
 def add(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(data, name="data")
-    app.command()(export)
     app.command()(score)
 
 
@@ -83,7 +81,7 @@ def fetch(
     with needs.fetching(data_root):
         for need in _needs(target, suite, language):
             try:
-                found.append(needs.fetch(need, data_root, base_url, tell=_tell, progress=_progress))
+                found.append(needs.fetch(need, data_root, base_url, tell=tell_user, progress=_progress))
             except MissingData as error:
                 missing.append(str(error))
     if json_:
@@ -101,31 +99,6 @@ def fetch(
         raise typer.Exit(ExitStatus.SOME_FAILED)
 
 
-def export(
-    run: Annotated[str, typer.Argument(help="Name of a run in the store.")],
-    output: Annotated[Path, typer.Option(help="Folder for the files; it must not be there yet.")],
-    to: Annotated[str, typer.Option(help="Whose layout: xtreme.")] = "xtreme",
-    label: Annotated[str, typer.Option(help="The start point, where the run has several.")] = "",
-    seed: Annotated[int | None, typer.Option(help="The seed, where the run has several.")] = None,
-    store: Annotated[Path | None, typer.Option(envvar="XFER_STORE", help="[default: runs]")] = None,
-    data_root: RootOption = None,
-) -> None:
-    """Write a run's predictions as the submission folder of the XTREME benchmark."""
-    from xfer.core.exchange.export import export as write
-    from xfer.core.settings import RunSettings
-    from xfer.core.storage.store import Store
-
-    if to != "xtreme":
-        raise UserError(f"no layout named {to!r}", fix="--to xtreme")
-    kept = Store(store or RunSettings().store)
-    stored = kept.load_run(run)
-    settings = _settings(data_root or stored.settings.get("data_root"), stored.settings.get("limit") or {})
-    toolkit = bootstrap.load()
-    examples = partial(_examples, toolkit, settings)
-    for path in write(stored, kept, toolkit.tasks, examples, output, label, seed, _tell):
-        print(path)
-
-
 def score(
     predictions: Annotated[Path, typer.Option(help="A folder in the layout of an XTREME submission.")],
     target: TargetOption = None,
@@ -140,14 +113,14 @@ def score(
     from xfer.core.exchange.submission import score as score_file
 
     toolkit = bootstrap.load()
-    settings = _settings(data_root, {"test": limit, "dev": limit} if limit else {})
+    settings = run_settings(data_root, {"test": limit, "dev": limit} if limit else {})
     names = _split(target) or _predicted(predictions, toolkit, suite)
     languages = _split(language)
     found: list[dict[str, Any]] = []
     for name in names:
         task = toolkit.tasks.get(name)
         for code in [code for code in task.languages if not languages or code in languages]:
-            rows = _examples(toolkit, settings, task, task.eval_split, code)
+            rows = examples_of(toolkit, settings, task, task.eval_split, code)
             scores = score_file(task, code, rows, prediction_file(predictions, task, code))
             found += [
                 {"task": name, "language": code, "metric": metric, "value": value, "n": len(rows)}
@@ -192,13 +165,14 @@ def _means(found: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     return means
 
 
-def _settings(data_root: Any, limit: Mapping[str, Any]) -> Any:
+def run_settings(data_root: Any, limit: Mapping[str, Any]) -> Any:
+    """Settings that read data as a run with this root and these limits does."""
     from xfer.core.settings import RunSettings
 
     return RunSettings(data_root=Path(data_root) if data_root else None, limit=dict(limit))
 
 
-def _examples(toolkit: Any, settings: Any, task: Any, split: str, language: str) -> list[Any]:
+def examples_of(toolkit: Any, settings: Any, task: Any, split: str, language: str) -> list[Any]:
     """Examples as a run with these settings has them."""
     from xfer.core.data.load import load_examples
 
@@ -225,7 +199,8 @@ def _split(values: Names) -> list[str]:
     return [part for value in values or () for part in value.split(",")]
 
 
-def _tell(message: str) -> None:
+def tell_user(message: str) -> None:
+    """One line on stderr."""
     print(message, file=sys.stderr)
 
 

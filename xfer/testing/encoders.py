@@ -58,7 +58,9 @@ def _tokenizer(kind: Kind) -> Any:
         pair=pair,
         special_tokens=[(token, tokenizer.token_to_id(token)) for token in (start, end)],
     )
-    names = {"bos_token": start, "cls_token": start, "eos_token": end, "sep_token": end}
+    names: dict[str, Any] = {"bos_token": start, "cls_token": start, "eos_token": end, "sep_token": end}
+    if kind == "bert":
+        names["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, **names, unk_token=unknown, pad_token=pad, mask_token=mask
     )

@@ -32,7 +32,7 @@ def export(
     several start points or seeds and none is named, when a target was not scored, when `output` is there, and
     `DataError` when the rows are not those that were scored.
     """
-    cells = _chosen(run, label, seed)
+    cells = chosen_cells(run, label, seed)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError("the output is there already", str(output), "name a new folder, or remove this one")
     files.ensure_folder(output.parent)
@@ -76,7 +76,8 @@ def _write(
     return written
 
 
-def _chosen(run: StoredRun, label: str, seed: int | None) -> list[Cell]:
+def chosen_cells(run: StoredRun, label: str, seed: int | None) -> list[Cell]:
+    """The cells of one start point and one seed of a run. Raises `UserError` where several fit, or none."""
     cells = [cell for cell in run.plan.cells if label in ("", cell.label) and seed in (None, cell.seed)]
     for what, option, found in (
         ("start point", "--label", sorted({cell.label for cell in cells})),
@@ -84,7 +85,7 @@ def _chosen(run: StoredRun, label: str, seed: int | None) -> list[Cell]:
     ):
         if len(found) > 1:
             fix = f"{option} one of: {', '.join(found)}"
-            raise UserError(f"run {run.name} has several {what}s, and a submission holds one", fix=fix)
+            raise UserError(f"run {run.name} has several {what}s, and an export holds one", fix=fix)
     if not cells:
         labels = sorted({cell.label for cell in run.plan.cells})
         seeds = sorted({str(cell.seed) for cell in run.plan.cells})
