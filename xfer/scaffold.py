@@ -42,7 +42,6 @@ def new_package(kind: str, name: str, parent: Path) -> Path:
         f"tests/test_{module.removeprefix('xfer_')}.py": f"{kind}/test.py.txt",
     }
     for path, template in targets.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         files.write_text(folder / path, _filled(template, words))
     return folder
 

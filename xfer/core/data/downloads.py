@@ -1,14 +1,13 @@
 """Gets one file by HTTP and unpacks archives: resumable, checked, and whole or not there at all."""
 
 import http.client
-import os
 import tarfile
 import time
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from xfer.core.errors import DataError, UserError
@@ -71,7 +70,7 @@ def download(
             "what was fetched has been removed; try again, or get the file elsewhere",
         )
     files.move(partial, path)
-    _tag(partial).unlink(missing_ok=True)
+    files.remove(_tag(partial))
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -83,7 +82,7 @@ def unpack(archive: Path, folder: Path) -> None:
     temporary = archive.with_name(archive.name + ".unpacked")
     files.remove(temporary)
     with files.disk_errors(temporary):
-        temporary.mkdir()
+        files.ensure_folder(temporary)
         try:
             _extract(archive, temporary)
         except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
@@ -131,16 +130,18 @@ def _receive(answer: http.client.HTTPResponse, partial: Path, start: int, progre
     start = start if continues else 0
     total = start + int(length) if length else None
     tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-    with files.disk_errors(partial, total or 0), partial.open("ab" if continues else "wb") as file:
-        # Weak validators must not be used with ranges.
-        _tag(partial).write_text("" if tag.startswith("W/") else tag, encoding="utf-8")
-        done = start
+    done = start
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal done
         while chunk := answer.read(CHUNK):
-            file.write(chunk)
+            yield chunk
             done += len(chunk)
             progress(done, total)
-        file.flush()
-        os.fsync(file.fileno())
+
+    # Weak validators must not be used with ranges.
+    files.write_text(_tag(partial), "" if tag.startswith("W/") else tag)
+    files.stream_bytes(partial, chunks(), append=continues, needed=total or 0)
     if total is not None and done < total:
         raise _Cut(f"cut at {done:,} of {total:,} bytes")
 
@@ -164,7 +165,7 @@ def _place(found: Path, folder: Path) -> None:
         if path.is_file():
             target = folder / path.relative_to(found)
             files.ensure_folder(target.parent)
-            path.replace(target)
+            files.move(path, target)
 
 
 def _size(path: Path) -> int:
@@ -180,5 +181,5 @@ def _read(path: Path) -> str:
 
 
 def _forget(partial: Path) -> None:
-    partial.unlink(missing_ok=True)
-    _tag(partial).unlink(missing_ok=True)
+    files.remove(partial)
+    files.remove(_tag(partial))

@@ -12,6 +12,7 @@ import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
 from xfer.core.errors import UserError
+from xfer.core.storage import checkpoints, files
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -234,8 +235,6 @@ def fingerprint(config: Any, weights: Mapping[str, torch.Tensor]) -> str:
 
 def write(folder: str | Path, config: Any, architecture: str, weights: Mapping[str, torch.Tensor]) -> None:
     """config.json and model.safetensors, in the weights' own precision; tied weights are written once."""
-    from safetensors.torch import save_file
-
     kept: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, tensor in weights.items():
@@ -245,6 +244,5 @@ def write(folder: str | Path, config: Any, architecture: str, weights: Mapping[s
     dtype = str(next(iter(kept.values())).dtype).removeprefix("torch.")
     described = config.to_diff_dict() | {"architectures": [architecture], "dtype": dtype}
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    save_file(kept, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    files.write_text(folder / "config.json", json.dumps(described, indent=2, sort_keys=True) + "\n")
+    checkpoints.save_weights(folder, "model", kept)

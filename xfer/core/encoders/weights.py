@@ -5,7 +5,6 @@ heads.safetensors (names `<task>.…`, those of a pooling `<task>.pooling.…`) 
 its format, labels and pooling.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -126,4 +125,4 @@ def write_weights(folder: Path, encoder: Encoder, heads: Mapping[str, torch.Tens
         checkpoints.save_weights(folder, "heads.safetensors", heads)
     for name in TOKENISER_FILES:
         if (run.model.folder / name).is_file():
-            shutil.copyfile(run.model.folder / name, folder / name)
+            files.write_bytes(folder / name, (run.model.folder / name).read_bytes())

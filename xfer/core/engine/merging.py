@@ -9,7 +9,6 @@ Sources: averaging of checkpoints, Schmidt et al. 2023 (arXiv 2305.16834); sums 
 vectors"), Ilharco et al. 2023 (arXiv 2212.04089).
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def run_select_phase(planned: PlannedPhase, run: Run) -> None:
         for path in sorted(folders[best].iterdir()):
             keeps = path.suffix == ".safetensors" and not path.name.startswith("snapshot-")
             if keeps or (path.suffix == ".json" and path.name != "phase.json"):
-                shutil.copyfile(path, folder / path.name)
+                files.copy_file(path, folder / path.name)
         parents = list(planned.identity["parents"])
         about = {"chosen": parents[best], "scores": [list(pair) for pair in zip(parents, scores, strict=True)]}
         _describe(folder, planned, run, stored_heads(folders[best]), **about)

@@ -1,6 +1,5 @@
 """Core's answer to `does="train"`: prepare a job, run the loop, commit the weights."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -27,6 +26,7 @@ from xfer.core.engine.inputs import (
     format_code,
     label_names,
     load_examples,
+    origins,
     tokeniser,
     training_features,
     use_examples,
@@ -46,7 +46,7 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
     with run.store.commit_phase(planned.id) as folder:
         write_weights(folder, job.encoder, head_weights(job), run)
         for path in sorted(run.store.partial_folder(planned.id).glob("snapshot-*")):
-            shutil.copyfile(path / "weights.safetensors", folder / f"{path.name}.safetensors")
+            files.copy_file(path / "weights.safetensors", folder / f"{path.name}.safetensors")
         files.write_text(folder / "log.jsonl", "".join(files.json_line(entry) for entry in state.log))
         files.write_json(
             folder / "phase.json",
@@ -60,6 +60,7 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 "best_step": state.best_step,
                 "best_score": state.best_score,
                 "shares": list(job.schedule.shares),
+                "origins": origins(run, planned.phase.uses),
                 "heads": {
                     part.code.task.name: {
                         "format": part.code.task.format,

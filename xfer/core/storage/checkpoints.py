@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xfer.core.errors import Damaged
-from xfer.core.storage import files
+from xfer.core.storage import disk, files
 from xfer.core.storage.faults import operation
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def save_weights(folder: Path, name: str, tensors: "Mapping[str, Tensor]") -> Pa
                 raise files.disk_full(path, needed) from error
             raise
         # The library makes a file that only its owner can read; the folder knows the user's umask.
-        path.chmod(folder.stat().st_mode & 0o666)
+        disk.share(path)
     return path
 
 

@@ -1,4 +1,4 @@
-"""The one module through which everything is written: old or new, never half.
+"""The one module through which everything is written: old or new, never half. Single steps are in `disk`.
 
 A file is written beside, synced and renamed. A folder is committed: its files are synced, `DONE` lists their
 sizes and sha256 and is written last, then the folder is renamed to its final name. A crash at any point
@@ -11,26 +11,26 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from xfer.core.errors import Damaged, NonFinite, OutOfResources, UserError
+from xfer.core.errors import Damaged, NonFinite
+from xfer.core.storage import disk
+from xfer.core.storage.disk import disk_errors as disk_errors
+from xfer.core.storage.disk import disk_full as disk_full
 from xfer.core.storage.faults import operation
-from xfer.core.storage.manifest import DONE, Entry, manifest_bytes, parse_json, tree_size, walk
+from xfer.core.storage.manifest import DONE, Entry, manifest_bytes, parse_json, walk
 from xfer.core.storage.manifest import is_committed as is_committed
 from xfer.core.storage.manifest import sha256_file as sha256_file
 from xfer.core.storage.manifest import verify as verify
 from xfer.core.storage.process import is_alive, this_process
 
 _TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}")
-_REFUSED = (
-    errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EBUSY, errno.ENAMETOOLONG,
-)  # fmt: skip
-"""The user's choice of a place is at fault."""
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+"""Another process was there before."""
 _OLD = ".old-"
 """Before the name of a folder that is being replaced."""
 _FOREIGN_LIFETIME = 7 * 24 * 3600.0
@@ -51,24 +51,48 @@ def write_bytes(path: Path, data: bytes, beside: Path | None = None) -> None:
         ensure_folder(path.parent)
         temporary = _temporary(beside or path.parent)
         try:
-            _write(temporary, data, os.O_CREAT | os.O_EXCL)
-            operation()
-            temporary.replace(path)
+            disk.write(temporary, data, os.O_CREAT | os.O_EXCL)
+            disk.rename(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            disk.discard(temporary, quietly=True)
             raise
-        _sync_folder(path.parent)
+        disk.sync(path.parent)
 
 
 def create_bytes(path: Path, data: bytes) -> None:
     """Put `data` at a path where nothing may be yet, FileExistsError otherwise; a crash can leave half of it."""
     with disk_errors(path, len(data), folder=path.parent):
-        operation()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        descriptor = disk.create(path)
         try:
-            _fill(descriptor, data)
+            disk.fill(descriptor, data)
         except BaseException:
-            path.unlink(missing_ok=True)
+            disk.discard(path, quietly=True)
+            raise
+
+
+def stream_bytes(path: Path, chunks: Iterable[bytes], append: bool = False, needed: int = 0) -> None:
+    """Put chunks at `path` as they come, after what is there or in its place; what is cut short stays.
+
+    Raises:
+        OutOfResources: disk or quota is full; `needed` bytes are told.
+    """
+    with disk_errors(path, needed):
+        disk.stream(path, chunks, append)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a plain file to a path where nothing may be, in a folder that is to be committed.
+
+    Raises:
+        Damaged: `source` is a link, or not there.
+        OutOfResources: disk or quota is full.
+    """
+    with disk_errors(target, folder=target.parent):
+        try:
+            disk.copy(source, target)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOENT):
+                raise Damaged(f"{source.name} is a link, or missing", where=str(source)) from error
             raise
 
 
@@ -106,11 +130,10 @@ def append_line(path: Path, text: str) -> None:
         ensure_folder(path.parent)
         fresh = not path.exists()
         if not fresh and (whole := _whole_lines(path)) < path.stat().st_size:
-            operation()
-            os.truncate(path, whole)
-        _write(path, data, os.O_CREAT | os.O_APPEND)
+            disk.cut(path, whole)
+        disk.write(path, data, os.O_CREAT | os.O_APPEND)
         if fresh:
-            _sync_folder(path.parent)
+            disk.sync(path.parent)
 
 
 def read_json(path: Path) -> Any:
@@ -156,13 +179,12 @@ def committed_folder(final: Path, replace: bool = False) -> Iterator[Path]:
     temporary = _temporary(final.parent)
     try:
         with disk_errors(final, folder=temporary):
-            operation()
-            temporary.mkdir()
+            disk.make_folder(temporary)
             yield temporary
             _seal(temporary)
             _install(temporary, final, replace)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        disk.discard(temporary, quietly=True)
         restore(final)
         raise
 
@@ -180,7 +202,7 @@ def _seal(folder: Path) -> None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             entries[name] = Entry(os.fstat(file.fileno()).st_size, digest)
     for below in sorted({parent for path in found.values() for parent in path.relative_to(folder).parents}):
-        _sync_folder(folder / below)
+        disk.sync(folder / below)
     write_manifest(folder, entries)
 
 
@@ -192,18 +214,16 @@ def _install(temporary: Path, final: Path, replace: bool) -> None:
                 remove(temporary)
                 return
             remove(old)
-            operation()
             with suppress(FileNotFoundError):
-                final.rename(old)
-        operation()
+                disk.rename(final, old)
         try:
-            temporary.rename(final)
+            disk.rename(temporary, final)
             break
         except OSError as error:
             # Another process put the old folder back, or committed the same one, in between.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in _TAKEN[:2]:
                 raise
-    _sync_folder(final.parent)
+    disk.sync(final.parent)
     remove(old)
 
 
@@ -213,9 +233,11 @@ def restore(final: Path) -> None:
     if os.path.lexists(final):
         remove(old)
     elif os.path.lexists(old):
-        operation()
-        with suppress(OSError):  # its writer lives and was faster
-            old.rename(final)
+        try:
+            disk.rename(old, final)
+        except OSError as error:
+            if error.errno not in _TAKEN:  # its writer lives and was faster
+                raise
 
 
 def write_manifest(folder: Path, entries: Mapping[str, Entry]) -> None:
@@ -231,18 +253,15 @@ def remove(path: Path, beside: Path | None = None) -> None:
     if os.path.lexists(path):
         doomed = _temporary(beside or path.parent)
         with disk_errors(path, 4096), suppress(FileNotFoundError):  # a full disk can refuse even this
-            operation()
-            path.rename(doomed)
-            operation()
-            _discard(doomed)
+            disk.rename(path, doomed)
+            disk.discard(doomed)
 
 
 def move(path: Path, to: Path) -> None:
-    """Give a folder another name beside; nothing happens if it is gone."""
-    operation()
+    """Give a file or folder another name beside; nothing happens if it is gone."""
     with suppress(FileNotFoundError):
-        path.rename(to)
-        _sync_folder(to.parent)
+        disk.rename(path, to)
+        disk.sync(to.parent)
 
 
 def sweep(parent: Path) -> list[str]:
@@ -250,8 +269,7 @@ def sweep(parent: Path) -> list[str]:
     cleared = []
     for path in sorted(parent.iterdir()) if parent.is_dir() else ():
         if (match := _TEMPORARY.fullmatch(path.name)) and not _in_use(path, *match.groups()):
-            operation()
-            _discard(path)
+            disk.discard(path)
         elif path.name.startswith(_OLD):
             restore(parent / path.name.removeprefix(_OLD))
         else:
@@ -266,67 +284,19 @@ def ensure_folder(folder: Path) -> None:
         return
     ensure_folder(folder.parent)
     with disk_errors(folder):
-        operation()
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        with suppress(FileExistsError):  # another process was faster, or it is a file
+            disk.make_folder(folder)
+        if not folder.is_dir():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        disk.sync(folder.parent)
 
 
-# ---------------------------------------------------------------- full disks
-
-
-@contextmanager
-def disk_errors(path: Path, needed: int = 0, folder: Path | None = None) -> Iterator[None]:
-    """Turn a full disk or quota into OutOfResources, and a place that cannot be written to into UserError.
-
-    `needed`: bytes; or `folder`, whose size so far is told, and within which other errors pass unchanged.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(path, needed or tree_size(folder or path)) from error
-        if folder is None and error.errno in _REFUSED:
-            raise UserError(
-                f"cannot write: {error.strerror}", where=str(path), fix="choose another place"
-            ) from error
-        raise
-
-
-def disk_full(path: Path, needed: int) -> OutOfResources:
-    """The error for a full disk or quota; `needed` in bytes."""
-    above = next(folder for folder in (path, *path.parents) if folder.exists())
-    return OutOfResources(
-        f"disk full: at least {needed} bytes needed, {shutil.disk_usage(above).free} free",
-        where=str(path),
-        fix="make room (or choose another folder with --store) and issue the same command again",
-    )
+def claim_folder(folder: Path) -> None:
+    """Make a folder that nobody else has made; FileExistsError otherwise."""
+    disk.make_folder(folder)
 
 
 # ---------------------------------------------------------------- below
-
-
-def _write(path: Path, data: bytes, flags: int) -> None:
-    operation()
-    _fill(os.open(path, os.O_WRONLY | flags, 0o666), data)
-
-
-def _fill(descriptor: int, data: bytes) -> None:
-    with open(descriptor, "wb", buffering=0) as file:
-        operation(half=lambda: file.write(data[: len(data) // 2]))
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-        operation()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    operation()
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _temporary(parent: Path) -> Path:
@@ -343,13 +313,6 @@ def _in_use(path: Path, tag: str, pid: str, started: str) -> bool:
     if alive is None:
         return time.time() - path.lstat().st_mtime < _FOREIGN_LIFETIME
     return alive
-
-
-def _discard(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _json(obj: Any, indent: int | None = None) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xfer.core.errors import Locked
-from xfer.core.storage import files
+from xfer.core.storage import disk, files
 from xfer.core.storage.process import Process, is_alive, this_process
 from xfer.core.storage.store import Store
 
@@ -66,7 +66,7 @@ def _acquire(path: Path) -> int:
     descriptor = -1
     try:
         with files.disk_errors(path):
-            descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = disk.open_lock(path.with_suffix(".lock"))
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:  # systems differ
@@ -84,7 +84,6 @@ def _take_over(path: Path, descriptor: int) -> None:
     """Become the owner, in place of none or a dead one; raises Locked."""
     owner_file = _owner_file(path)
     contested = False
-    os.utime(descriptor)
     now = os.fstat(descriptor).st_mtime  # the file system's clock, which also stamps the renewals
     with suppress(FileNotFoundError):
         renewed = owner_file.stat().st_mtime
@@ -124,7 +123,7 @@ def _let_go(path: Path, descriptor: int) -> None:
 def _renew(owner_file: Path, done: threading.Event) -> None:
     while not done.wait(HEARTBEAT):
         with suppress(OSError):
-            os.utime(owner_file)
+            disk.renew(owner_file)
 
 
 def _owner_file(path: Path) -> Path:

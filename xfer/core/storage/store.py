@@ -161,7 +161,7 @@ class Store:
         while True:
             name = stem if number == 1 else f"{stem}-{number}"
             try:
-                self.run_folder(name).mkdir()
+                files.claim_folder(self.run_folder(name))
             except FileExistsError:
                 number += 1
             else:
