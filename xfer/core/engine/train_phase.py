@@ -26,7 +26,6 @@ from xfer.core.engine.inputs import (
     format_code,
     label_names,
     load_examples,
-    origins,
     tokeniser,
     training_features,
     use_examples,
@@ -60,7 +59,6 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 "best_step": state.best_step,
                 "best_score": state.best_score,
                 "shares": list(job.schedule.shares),
-                "origins": origins(run, planned.phase.uses),
                 "heads": {
                     part.code.task.name: {
                         "format": part.code.task.format,
