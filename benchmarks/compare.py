@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xfer import commands
+from xfer import results
 from xfer.core.languages import LANGUAGES
 
 STRATEGIES, TARGETS, SEEDS = 11, 9, 5
@@ -77,9 +77,9 @@ def main() -> None:
     if not folder.exists():
         make(folder, examples)
     started = time.perf_counter()
-    comparison = commands.compare(folder)
+    comparison = results.compare(folder)
     compared = time.perf_counter()
-    sizes = {format: len(commands.report(comparison, format).encode()) for format in ("html", "json", "csv")}
+    sizes = {format: len(results.report(comparison, format).encode()) for format in ("html", "json", "csv")}
     done = time.perf_counter()
     cells = sum(bool(test.language) for test in comparison.tests)
     threads = os.environ.get("OMP_NUM_THREADS", "?")

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from xfer.version import __version__
 
 if TYPE_CHECKING:
-    from xfer.commands import compare, evaluate, load_results, run
+    from xfer.commands import evaluate, run
+    from xfer.results import compare, load_results
 
 __all__ = ["__version__", "compare", "evaluate", "load_results", "run"]
+_READ = ("compare", "load_results")
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from xfer import commands
+        from xfer import commands, results
 
-        return getattr(commands, name)
+        return getattr(results if name in _READ else commands, name)
     raise AttributeError(f"module 'xfer' has no attribute {name!r}")

@@ -187,15 +187,15 @@ def compare(
     mixed: Annotated[bool, typer.Option(help="Average rows of unlike signatures, and mark them.")] = False,
 ) -> None:
     """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
-    from xfer import commands
+    from xfer import results
     from xfer.core.storage import files
 
-    comparison = commands.compare(
+    comparison = results.compare(
         *(places or ()), baseline=baseline, mixed=mixed, strategy=strategy or (), target=_split(target) or (),
         language=_split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
         against=against,
     )  # fmt: skip
-    text = commands.report(comparison, format)
+    text = results.report(comparison, format)
     if output is None:
         sys.stdout.write(text)
     else:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from xfer import commands
+from xfer import commands, results
 from xfer.core.engine import execute as engine
 from xfer.core.engine.inputs import rows_in_files, tokeniser, use_examples
 from xfer.core.plans import forecast
@@ -86,7 +86,7 @@ def result_text(result: commands.RunResult, mixed: bool = False) -> str:
 
     text = ""
     if result.results:
-        text = reports.render(commands.compared(result.results, result.problems, mixed=mixed), "table")
+        text = reports.render(results.compared(result.results, result.problems, mixed=mixed), "table")
     for phase, reason in result.failed.items():
         text += f"failed: phase {phase}: {reason}\n"
     text += f"\nresults: {result.store / 'runs' / result.run}\n"

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 import xfer
-from xfer import commands
+from xfer import commands, results
 from xfer.core.errors import UserError
+from xfer.core.records import ResultRow
 from xfer.core.run import Reporter
 
 
@@ -58,8 +59,12 @@ def test_run_compare_and_load(options: dict[str, Any], capsys: pytest.CaptureFix
     rows = xfer.load_results(options["store"])
     assert rows == [*first.results, *second.results]
     assert xfer.load_results(options["store"] / "runs" / second.run) == second.results
+    frame = rows.to_pandas()
+    assert list(frame.columns) == list(ResultRow.model_fields)
+    assert frame["value"].tolist() == [row.value for row in rows]
+    assert frame.groupby(["label", "params", "language"])["value"].count().sum() == len(rows)
     comparison = xfer.compare(options["store"])
-    assert "english-stilts" in commands.report(comparison, "json")
+    assert "english-stilts" in results.report(comparison, "json")
     assert capsys.readouterr() == ("", "")
 
 
@@ -75,6 +80,15 @@ def test_a_configuration_file_serves_as_well(options: dict[str, Any], tmp_path: 
     fields = {name: options[name] for name in ("model", "store", "set", "limit")}
     result = xfer.run(config=config, **fields, language="de")
     assert {(row.label, row.seed, row.task, row.n) for row in result.results} == {("none", 7, "mini-tatoeba", 6)}
+
+
+def test_a_frame_of_no_rows_has_all_columns_and_failed_scores_are_nan(options: dict[str, Any]) -> None:
+    assert list(results.Results().to_pandas().columns) == list(ResultRow.model_fields)
+    one = xfer.load_results(options["store"])[0].model_copy(update={"value": None, "sees": ("de", "text sw")})
+    frame = results.Results([one]).to_pandas()
+    assert frame["value"].isna().all()
+    assert frame["sees"].tolist() == ["de; text sw"]
+    assert frame["seed"].tolist() == [one.seed]
 
 
 @pytest.mark.parametrize(

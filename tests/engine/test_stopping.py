@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import QUICK, Kit, rows
-from xfer import commands
+from xfer import commands, results
 from xfer.core.errors import Stopped
 from xfer.core.records import PlannedPhase
 from xfer.core.run import Reporter
@@ -44,7 +44,7 @@ def test_a_signal_while_evaluating_stops_before_the_next_phase(kit: Kit) -> None
     with pytest.raises(Stopped, match="before phase 2 of 3"):
         commands.execute(commands.prepare(flags, reporter=Sending("evaluate", signal.SIGTERM)))
     assert kit.diary() == ["evaluate toy-pairs"]
-    stored = commands.load_results(kit.store)
+    stored = results.load_results(kit.store)
     assert {row.task for row in stored} == {"toy-pairs"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from xfer import commands, summary
+from xfer import commands, results, summary
 from xfer.core.plans.leaks import seen, zero_shot
 from xfer.core.records import Phase, PlannedPhase, Source, TaskUse
 from xfer.testing.samples import RETRIEVAL, SPAN, TASKS
@@ -71,14 +71,14 @@ def test_marks_reach_the_plan_every_row_and_every_report(planned: Planned, run: 
     result = run(*names)
     assert isinstance(result, commands.RunResult)
     assert {row.label: row.sees for row in result.results} == expected
-    comparison = commands.compared(result.results)
+    comparison = results.compared(result.results)
     for format in ("table", "markdown", "html", "latex"):
-        report = " ".join(commands.report(comparison, format).split())
+        report = " ".join(results.report(comparison, format).split())
         assert "zero-shot: no, sees de" in report, format
         assert "zero-shot: no, sees text ru" in report, format
         assert "§" in report or "\\S" in report, format
-    assert '"sees": [\n            "text ru"' in commands.report(comparison, "json")
-    table = list(csv.DictReader(io.StringIO(commands.report(comparison, "csv"))))
+    assert '"sees": [\n            "text ru"' in results.report(comparison, "json")
+    table = list(csv.DictReader(io.StringIO(results.report(comparison, "csv"))))
     marked = {
         row["label"]: row["sees"] for row in table if row["target"] == "mini-xnli" and row["language"] == "de"
     }

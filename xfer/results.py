@@ -1,0 +1,186 @@
+"""Results that runs left in stores: read, compared, reported. `xfer.load_results` and `xfer.compare` are here."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xfer import bootstrap
+from xfer.core.errors import UnknownName, UserError
+from xfer.core.records import Problem, ResultRow
+from xfer.core.settings import RunSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xfer.core.compare.comparison import Comparison
+
+
+class Results(list[ResultRow]):
+    """Result rows in the order of their runs, oldest first: a list that can become a data frame."""
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One row a number, one column a field of `ResultRow`; a score that failed is NaN.
+
+        `params` and `plugin_versions` are JSON texts and `sees` is joined by "; ", so that rows can be grouped by
+        any column. pandas is imported here; it comes with `datasets`.
+        """
+        import pandas as pd
+
+        texts = [
+            {
+                **row.model_dump(mode="json"),
+                "params": json.dumps(row.params, sort_keys=True, ensure_ascii=False),
+                "plugin_versions": json.dumps(row.plugin_versions, sort_keys=True),
+                "sees": "; ".join(row.sees),
+            }
+            for row in self
+        ]
+        frame = pd.DataFrame(texts, columns=list(ResultRow.model_fields))
+        scores = ["value", "standard_error", "chance", "heuristic"]
+        return frame.astype(dict.fromkeys(scores, "float64"))
+
+
+def load_results(*places: str | Path) -> Results:
+    """Result rows of stores (all their runs) or of single run folders; the default store without arguments.
+
+    `load_results(…).to_pandas()` gives them as a data frame. Raises UserError for a place that holds no runs.
+    """
+    folders = [folder for place in places or (RunSettings().store,) for folder in _run_folders(Path(place))]
+    return Results(row for folder in folders for row in _rows_of(folder))
+
+
+def compare(*places: str | Path, baseline: str | None = None, mixed: bool = False, **options: Any) -> "Comparison":
+    """Compare the runs in stores or run folders; the same as `xfer compare`.
+
+    `mixed` averages rows of unlike signatures, marked. Other options are those of the command: `strategy`,
+    `target`, `language` (sequences), `by`, `metric`, `test`, `correct`, `alpha`, `against`. Raises UserError for
+    places without runs, names that are not there, and rows that were not computed alike.
+    """
+    folders = [folder for place in places or (RunSettings().store,) for folder in _run_folders(Path(place))]
+    problems = [
+        Problem.model_validate(line) for folder in folders for line in _json_lines(folder / "problems.jsonl")
+    ]
+    rows = [row for folder in folders for row in _rows_of(folder)]
+    notes: list[str] = []
+    if not mixed and not any(folder == Path(place) for folder in folders for place in places):
+        rows, notes = _of_latest(rows)
+    return compared(rows, problems, baseline, mixed, notes, folders=folders, **options)
+
+
+def compared(
+    rows: Sequence[ResultRow],
+    problems: Sequence[Problem] = (),
+    baseline: str | None = None,
+    mixed: bool = False,
+    notes: Sequence[str] = (),
+    *,
+    folders: Sequence[Path] = (),
+    strategy: Sequence[str] = (),
+    target: Sequence[str] = (),
+    language: Sequence[str] = (),
+    metric: str | None = None,
+    by: str = "task",
+    against: str | None = None,
+    **procedure: Any,
+) -> "Comparison":
+    """Compare rows, with what the installed tasks and suites know of them: languages, training sets, notes.
+
+    `folders` are the runs' own, in stores whose phases tell predictions, training logs and costs.
+    """
+    from xfer.core.compare.comparable import chosen_rows
+    from xfer.core.compare.comparison import DEFAULT_BASELINE
+    from xfer.core.compare.comparison import compare as compare_rows
+    from xfer.core.compare.evidence import Evidence
+    from xfer.core.compare.groups import checked_by
+    from xfer.core.compare.provenance import licences, run_commands
+    from xfer.core.compare.significance import checked_procedure
+
+    how = checked_procedure(**procedure)
+    chosen = DEFAULT_BASELINE if baseline is None else baseline
+    rows = chosen_rows(rows, strategy, target, language, metric, chosen)
+    toolkit = bootstrap.load()
+    suites = [
+        toolkit.suites.get(name) for name in dict.fromkeys(row.suite for row in rows) if name in toolkit.suites
+    ]
+    order = [name for suite in suites for name in suite.targets] + [row.task for row in rows]
+    tasks = {name: toolkit.tasks.get(name) for name in dict.fromkeys(order) if name in toolkit.tasks}
+    seen = {row.task for row in rows}
+    trained = {part for row in rows for part in row.intermediate.replace("+", ",").split(",")}
+    used = [task for name, task in tasks.items() if name in seen]
+    used += [toolkit.tasks.get(name) for name in sorted(trained) if name in toolkit.tasks]
+    roots = tuple(dict.fromkeys(folder.absolute().parent.parent for folder in folders))
+    return compare_rows(
+        rows,
+        chosen,
+        problems,
+        training_tasks={name: task.training_task or name for name, task in tasks.items()},
+        languages={
+            name: [code for code in task.languages if not language or code in language]
+            for name, task in tasks.items()
+            if name in seen
+        },
+        notes=[*(suite.note for suite in suites if suite.note), *notes],
+        mixed=mixed,
+        formats={name: task.format for name, task in tasks.items()},
+        evidence=Evidence(roots) if roots else None,
+        procedure=how,
+        by=checked_by(by),
+        against=against,
+        provenance={"commands": run_commands(folders), "licences": licences(used)},
+    )
+
+
+def _of_latest(rows: list[ResultRow]) -> tuple[list[ResultRow], list[str]]:
+    """Of a store with several suites or models, the rows of the latest run's, and a note of the others."""
+
+    def kind(row: ResultRow) -> tuple[str, str]:
+        return row.suite, row.model_fingerprint
+
+    kept = [row for row in rows if kind(row) == kind(rows[-1])]
+    others = sorted({f"{row.suite} with {row.model}" for row in rows if kind(row) != kind(rows[-1])})
+    return kept, [f"left out, other suite or model: {', '.join(others)}"] if others else []
+
+
+def report(comparison: "Comparison", format: str) -> str:
+    """A comparison as text in a built-in format or one that a plugin brings."""
+    from xfer.core.reports import FORMATS
+
+    answer = bootstrap.load().manager.first("xfer_render_report", comparison=comparison, format=format)
+    if answer is None:
+        raise UnknownName("report format", format, FORMATS)
+    return str(answer[0])
+
+
+def _run_folders(place: Path) -> list[Path]:
+    """Folders of runs, those that were written last at the end: a later row of the same cell counts."""
+    if (place / "results.jsonl").is_file():
+        return [place]
+    written = place.glob("runs/*/results.jsonl")
+    found = [path.parent for path in sorted(written, key=lambda path: (path.stat().st_mtime_ns, path))]
+    if not found:
+        raise UserError(
+            "no runs here", where=str(place), fix="give a store (the folder of --store) or a folder in its runs/"
+        )
+    return found
+
+
+def _rows_of(folder: Path) -> list[ResultRow]:
+    from pydantic import ValidationError
+
+    rows = []
+    for number, line in enumerate(_json_lines(folder / "results.jsonl"), start=1):
+        try:
+            rows.append(ResultRow.model_validate(line))
+        except ValidationError as error:
+            raise UserError(
+                f"not a result row: {error.errors()[0]['msg']} ({'.'.join(map(str, error.errors()[0]['loc']))})",
+                where=f"{folder / 'results.jsonl'} line {number}",
+            ) from None
+    return rows
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    from xfer.core.storage.files import read_json_lines
+
+    return list(read_json_lines(path)) if path.is_file() else []
