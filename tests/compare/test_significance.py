@@ -6,11 +6,13 @@ import pytest
 from tests.compare import stores
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid, row
 from tests.compare.test_statistics import coverage
+from xfer import bootstrap
 from xfer.core.compare.comparison import compare
 from xfer.core.compare.evidence import Evidence
 from xfer.core.compare.paired import paired_test, paired_tests
 from xfer.core.compare.significance import Procedure, checked_procedure
 from xfer.core.compare.statistics import holm
+from xfer.core.data.load import load_examples
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.reports import render
 
@@ -218,26 +220,41 @@ def test_evidence_that_is_not_there_or_broken_tests_nothing(tmp_path, damage):
 # ---------------------------------------------------------------- calibration
 
 
-@pytest.mark.parametrize(
-    ("setting", "low", "high"),
-    [
-        # One seed: the interval over examples, 95 ± 1.5 %.
-        ((1, 200, 0, 0, 30, "normal"), 0.935, 0.965),
-        ((1, 200, 0, 0, 0, "accuracy"), 0.935, 0.965),
-        ((1, 1000, 0, 0, 0, "accuracy"), 0.935, 0.965),
-        # Three seeds, one source of variance much the larger: exact.
-        ((3, 200, 0, 30, 0.1, "normal"), 0.935, 0.965),
-        ((3, 200, 10, 10, 10, "normal"), 0.935, 0.965),
-        ((3, 200, 0, 0, 30, "normal"), 0.935, 0.965),
-        # Both sources alike: the sum of a normal and a Student with few degrees of freedom is on the wide side.
-        ((3, 200, 3, 20, 20, "normal"), 0.935, 0.985),
-        ((3, 200, 0, 20, 20, "normal"), 0.935, 0.985),
-    ],
-)
-def test_intervals_cover_and_tests_err_as_often_as_they_say(setting, low, high):
-    covered, false_findings = coverage(*setting)
-    assert low <= covered <= high
-    assert 1 - high <= false_findings <= 0.065
+# Standard deviations over seeds, over examples, and of both together; 200 examples.
+SPREADS = [(0, 0, 30), (0, 30, 0.1), (10, 10, 10), (0.5, 20, 0), (1, 20, 20), (2, 20, 0), (3, 20, 20), (5, 20, 0)]
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("spreads", [SPREADS[2], SPREADS[5]])
+def test_intervals_over_seeds_and_examples_cover_95_percent(seeds, spreads):
+    covered, false_findings = coverage(seeds, 200, *spreads, "normal", repeats=2500)
+    assert 0.935 <= covered <= 0.965
+    assert 0.035 <= false_findings <= 0.065
+
+
+@pytest.mark.slow
+def test_intervals_cover_95_percent_wherever_the_variance_comes_from():
+    settings = [(seeds, *spreads) for seeds in (3, 4, 5) for spreads in SPREADS]
+    found = {setting: coverage(setting[0], 200, *setting[1:], "normal", repeats=4000) for setting in settings}
+    assert len(found) == 24
+    outside = {setting: both for setting, both in found.items() if not 0.935 <= both[0] <= 0.965}
+    assert outside == {}
+    assert all(0.035 <= false_findings <= 0.065 for _, false_findings in found.values())
+
+
+@pytest.mark.parametrize("n", [60, 1000])
+@pytest.mark.parametrize("setting", [(0, 0, 30, "normal"), (0, 0, 0, "accuracy")])
+def test_intervals_over_the_examples_of_one_seed_cover_95_percent(n, setting):
+    covered, false_findings = coverage(1, n, *setting)
+    assert 0.935 <= covered <= 0.965
+    assert 0.035 <= false_findings <= 0.065
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_intervals_of_accuracies_over_seeds_cover_95_percent(seeds):
+    covered, false_findings = coverage(seeds, 200, 2, 0, 0, "accuracy")
+    assert 0.935 <= covered <= 0.965
+    assert 0.035 <= false_findings <= 0.065
 
 
 def test_permutation_errs_as_often_as_it_says():
@@ -260,3 +277,46 @@ def test_three_seeds_without_examples_of_their_own_keep_the_null():
 def test_training_tasks_and_labels_of_the_grid_are_what_these_tests_assume():
     assert set(TRAINING) <= set(TARGETS)
     assert next(iter(LABELS)) == "none"
+
+
+# ---------------------------------------------------------------- translations of one another
+
+
+@pytest.mark.parametrize("name", ["xnli", "pawsx", "mini-xnli", "mini-pawsx"])
+def test_translations_without_identifiers_have_the_same_one_in_every_language(name):
+    task = bootstrap.load().tasks.get(name)
+    rows = task.fixture or list(task.rows("test", "de"))[:3]
+    ids = {
+        language: [one.id for one in load_examples(task, "test", language, rows).examples]
+        for language in task.languages
+    }
+    assert len(ids) >= 6
+    assert len(set(map(tuple, ids.values()))) == 1
+    assert len(set(ids["en"])) == len(ids["en"]) >= 2
+
+
+def test_rows_that_are_no_translations_keep_their_language_in_the_name():
+    task = bootstrap.load().tasks.get("udpos")
+    names = [load_examples(task, "test", language, task.fixture).examples[0].id for language in ("de", "en")]
+    assert names == ["de-1", "en-1"]
+
+
+def test_a_targets_interval_is_no_narrower_for_being_translated(tmp_path):
+    """The same examples in three languages say as much as they say in one."""
+    points = np.random.default_rng(0).normal(55, 30, 400)
+    verdicts = {}
+    for kind in ("translated", "apart"):
+        rows = [
+            row(label, "mini-xnli", code) for label in ("none", "english-stilts") for code in ("en", "de", "zh")
+        ]
+        for made in rows:
+            ids = [str(place) if kind == "translated" else f"{made.language}-{place}" for place in range(400)]
+            own = np.full(400, 50.0) if made.label == "none" else points
+            folder = tmp_path / kind / "phases" / made.phase
+            stores.write_predictions(folder, "mini-xnli", made.language, ids, own)
+        comparison = compare(rows, evidence=Evidence((tmp_path / kind,)), procedure=QUICK)
+        (verdicts[kind],) = [test for test in comparison.tests if not test.language]
+    assert (verdicts["translated"].n, verdicts["apart"].n) == (400, 1200)
+    widths = {kind: verdict.high - verdict.low for kind, verdict in verdicts.items()}
+    assert widths["translated"] == pytest.approx(3.92 * points.std() / 20, rel=0.1)
+    assert widths["apart"] == pytest.approx(widths["translated"] / 3**0.5, rel=0.1)

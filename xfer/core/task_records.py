@@ -71,6 +71,8 @@ class TaskSpec(Record):
     """`rows(split, language)`, where `source` cannot describe the files."""
     example: Callable[[Row, str], Example | None]
     """One raw row and a language to one example; None drops the row, which is counted."""
+    parallel: bool = False
+    """Rows of the same number are translations of one another: without identifiers they are called by it."""
     score: Callable[..., Mapping[str, float]]
     """`score(values, examples, language)`, and `tuned=` where the task has `tune`."""
     main_score: str

@@ -60,7 +60,8 @@ def load_examples(
 ) -> Loaded:
     """Turn rows into examples and check every one of them before `limit` cuts.
 
-    A row without an identifier is called "<language>-<number>". Rows without a label are dropped and
+    A row without an identifier is called "<language>-<number>", or "<number>" in a task whose languages are
+    parallel, so that translations of one another have one name. Rows without a label are dropped and
     counted, and so are answers that do not occur in their context. A number of rows that differs from the
     published one is a problem, not an error. Raises `DataError`, naming file and row, for anything else.
     """
@@ -78,7 +79,7 @@ def load_examples(
         if example is None:
             dropped["not used by the task"] += 1
             continue
-        example = example if example.id else replace(example, id=f"{language}-{count}")
+        example = example if example.id else replace(example, id=str(count) if task.parallel else f"{language}-{count}")
         check(example, task.labels, where)
         if example.id in seen:
             raise DataError(f"identifier {example.id!r} occurs twice", where, f"first seen at {seen[example.id]}")

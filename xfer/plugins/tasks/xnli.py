@@ -24,6 +24,7 @@ def belongs(row: Mapping[str, Any], language: str) -> bool:
 
 TASK = TaskSpec(
     name="xnli",
+    version=2,
     summary="natural language inference; sentence pairs translated from English",
     citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations",
     licence="CC BY-NC 4.0",
@@ -41,6 +42,7 @@ TASK = TaskSpec(
         )
     ),
     example=example,
+    parallel=True,
     score=score_accuracy,
     main_score="accuracy",
     score_one=right_or_wrong,
