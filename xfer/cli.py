@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import bootstrap, data_commands, listings, sharing_commands
+from xfer import bootstrap, cache_commands, data_commands, listings, sharing_commands
 from xfer.core.errors import ExitStatus, UserError, XferError
 from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
@@ -222,6 +222,7 @@ def pretrain(
 
 listings.add(app)
 data_commands.add(app)
+cache_commands.add(app)
 sharing_commands.add(app)
 
 

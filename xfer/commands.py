@@ -144,6 +144,7 @@ def execute(prepared: Prepared) -> RunResult:
     needed = engine.phases_to_run(plan, work)
     forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
     work.name = work.name or work.store.new_run_name()
+    work.store.start_run(work.name, _settings_document(prepared), plan)
     outcome: engine.Outcome | None = None
     with StopFlag() as flag:
         work.stop_requested = lambda: bool(flag.requested)

@@ -173,6 +173,13 @@ class Store:
         found = folder.iterdir() if folder.is_dir() else ()
         return sorted(path.name for path in found if _NAME.fullmatch(path.name) and (path / "plan.json").is_file())
 
+    def start_run(self, name: str, settings: Mapping[str, Any], plan: Plan) -> None:
+        """Write down what a run is about to do, so that nobody takes its phases for unneeded ones."""
+        folder = self.run_folder(name)
+        files.sweep(folder)
+        files.write_text(folder / "run.toml", toml.dumps(settings))
+        files.write_json(folder / "plan.json", plan.model_dump(mode="json"))
+
     def write_run(
         self,
         name: str,
@@ -183,11 +190,9 @@ class Store:
     ) -> None:
         """Write a run's files, each atomically: run.toml, plan.json, results.jsonl, problems.jsonl."""
         folder = self.run_folder(name)
-        files.sweep(folder)
-        files.write_text(folder / "run.toml", toml.dumps(settings))
+        self.start_run(name, settings, plan)
         files.write_json_lines(folder / "results.jsonl", (row.model_dump(mode="json") for row in results))
         files.write_json_lines(folder / "problems.jsonl", (problem.model_dump(mode="json") for problem in problems))
-        files.write_json(folder / "plan.json", plan.model_dump(mode="json"))
 
     def load_run(self, name: str) -> StoredRun:
         """A stored run.
