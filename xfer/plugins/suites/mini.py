@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from xfer.api import ModelSpec, PretrainRecipe, PretrainStage, Row, Suite, TaskSpec, hookimpl
 from xfer.plugins.mini.documents import documents
@@ -48,6 +49,18 @@ def _named(names: str) -> tuple[str, ...]:
     return tuple(f"mini-{name}" for name in names.split())
 
 
+PRESET: dict[str, dict[str, Any]] = {
+    "": {
+        "learning_rate": 5e-4,
+        "batch_size": 16,
+        "epochs": 6,
+        "max_length": 128,
+        "frozen_layers": 1,
+        "adam_betas": (0.9, 0.98),
+    },
+    "intermediate": {"learning_rate": 8e-4, "epochs": 4},
+    "target.mini-pawsx": {"epochs": 4},
+}
 SUITE = Suite(
     name="mini",
     summary="nine miniature targets and nine miniature intermediate tasks, generated; runs offline in a minute",
@@ -58,18 +71,9 @@ SUITE = Suite(
     text_task="mini-text",
     translated="gold",
     presets={
-        "mini": {
-            "": {
-                "learning_rate": 5e-4,
-                "batch_size": 16,
-                "epochs": 6,
-                "max_length": 128,
-                "frozen_layers": 1,
-                "adam_betas": (0.9, 0.98),
-            },
-            "intermediate": {"learning_rate": 8e-4, "epochs": 4},
-            "target.mini-pawsx": {"epochs": 4},
-        }
+        "mini": PRESET,
+        "fast": {path: values | ({"epochs": 1} if "epochs" in values else {}) for path, values in PRESET.items()},
+        "debug": {"": {"learning_rate": 5e-4, "batch_size": 4, "max_steps": 2, "max_length": 128}},
     },
     default_preset="mini",
     options={
