@@ -49,6 +49,7 @@ TASK = TaskSpec(
     source=releases.pawsx(HUB),
     made={"mt": pawsx_mt()},
     example=example,
+    parallel=True,
     score=score_accuracy,
     main_score="accuracy",
     score_one=right_or_wrong,
