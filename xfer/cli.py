@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import bootstrap, cache_commands, data_commands, listings, sharing_commands
+from xfer import (
+    bootstrap,
+    cache_commands,
+    completion,
+    config_commands,
+    data_commands,
+    listings,
+    sharing_commands,
+    verbosity,
+)
 from xfer.core.errors import ExitStatus, UserError, XferError
 from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
@@ -28,13 +38,28 @@ app = typer.Typer(
 Names = list[str] | None
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 SuiteOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="A named set of tasks; `xfer suites` lists them. [default: mini]")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="A named set of tasks; `xfer suites` lists them. [default: mini]",
+        autocompletion=completion.suites,
+    ),
 ]
 TargetOption = Annotated[
-    Names, typer.Option(metavar="TASK", help="Target task; repeat for several. [default: all of the suite]")
+    Names,
+    typer.Option(
+        metavar="TASK",
+        help="Target task; repeat for several. [default: all of the suite]",
+        autocompletion=completion.tasks,
+    ),
 ]
 LanguageOption = Annotated[
-    Names, typer.Option(metavar="CODE", help="Language to evaluate in; repeat. [default: all of the target]")
+    Names,
+    typer.Option(
+        metavar="CODE",
+        help="Language to evaluate in; repeat. [default: all of the target]",
+        autocompletion=completion.languages,
+    ),
 ]
 SetOption = Annotated[
     Names,
@@ -68,7 +93,12 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Every logged step, and stack traces of errors.")
+    ] = False,
 ) -> None:
+    verbosity.choose(quiet, verbose)
     if version:
         print(f"xfer {__version__}")
         raise typer.Exit
@@ -77,16 +107,30 @@ def _version(
 @app.command()
 def run(
     strategy: Annotated[
-        Names, typer.Option(metavar="NAME", help="NAME or 'NAME[key=value,…]'; repeat. [default: english-stilts]")
+        Names,
+        typer.Option(
+            metavar="NAME",
+            help="NAME or 'NAME[key=value,…]'; repeat. [default: english-stilts]",
+            autocompletion=completion.strategies,
+        ),
     ] = None,
     suite: SuiteOption = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Hub id, folder, or name. [default: the suite's]")
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Hub id, folder, or name. [default: the suite's]",
+            autocompletion=completion.models,
+        ),
     ] = None,
     target: TargetOption = None,
     intermediate: Annotated[
         Names,
-        typer.Option(metavar="TASKS", help="A; A,B mixed; A+B in sequence; all. Repeat: one start point each."),
+        typer.Option(
+            metavar="TASKS",
+            help="A; A,B mixed; A+B in sequence; all. Repeat: one start point each.",
+            autocompletion=completion.tasks,
+        ),
     ] = None,
     language: LanguageOption = None,
     seeds: Annotated[
@@ -95,7 +139,12 @@ def run(
     limit: LimitOption = None,
     set_: SetOption = None,
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The suite's training settings by name: paper, small.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The suite's training settings by name: paper, small, fast, debug.",
+            autocompletion=completion.presets,
+        ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file with any of these options.")
@@ -172,7 +221,12 @@ def compare(
         str | None, typer.Option(metavar="LABEL", help="The label that deltas are taken from. [default: none]")
     ] = None,
     strategy: Annotated[
-        Names, typer.Option(metavar="NAME", help="Strategy or label; repeat. [default: all there are]")
+        Names,
+        typer.Option(
+            metavar="NAME",
+            help="Strategy or label; repeat. [default: all there are]",
+            autocompletion=completion.strategies,
+        ),
     ] = None,
     target: TargetOption = None,
     language: LanguageOption = None,
@@ -185,6 +239,7 @@ def compare(
     format: Annotated[str, typer.Option(metavar="NAME", help="table, markdown, json, csv, latex, html.")] = "table",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
     mixed: Annotated[bool, typer.Option(help="Average rows of unlike signatures, and mark them.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
     from xfer import results
@@ -195,12 +250,12 @@ def compare(
         language=_split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
         against=against,
     )  # fmt: skip
-    text = results.report(comparison, format)
+    text = results.report(comparison, "json" if json_ else format)
     if output is None:
         sys.stdout.write(text)
     else:
         files.write_text(output, text)
-        print(f"written to {output}", file=sys.stderr)
+        verbosity.note(f"written to {output}")
 
 
 @app.command()
@@ -210,6 +265,7 @@ def pretrain(
     seed: Annotated[int, typer.Option(metavar="N", help="Everything follows from it.")] = 0,
     store: StoreOption = None,
     device: DeviceOption = None,
+    json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make a suite's own checkpoint from generated text (the one that ships, for suite mini)."""
@@ -217,13 +273,15 @@ def pretrain(
 
     options = _given(suite=suite, seeds=(seed,), store=store, device=device)
     model = commands.pretrain(output, reporter=progress.reporter(quiet), **options)
-    print(f"{model.folder} {model.fingerprint}")
+    facts = {"folder": str(model.folder), "fingerprint": model.fingerprint}
+    print(json.dumps(facts) if json_ else f"{model.folder} {model.fingerprint}")
 
 
 listings.add(app)
 data_commands.add(app)
 cache_commands.add(app)
 sharing_commands.add(app)
+config_commands.add(app)
 
 
 def _finish(result: Any, json_: bool, mixed: bool = False) -> None:
@@ -276,10 +334,13 @@ def _add_plugin_commands(manager: PluginManager) -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; errors are printed to stderr. Returns the exit status."""
+    verbosity.choose()
     try:
         _add_plugin_commands(bootstrap.load().manager)
         app(list(arguments), prog_name="xfer")
     except XferError as error:
+        if verbosity.asked.verbose:
+            traceback.print_exception(error, file=sys.stderr)
         print(f"error: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """`xfer config init|show|validate|schema`: a configuration file written, explained, checked and described."""
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from xfer.core.field_docs import field_docs
 from xfer.core.plans.start_points import chosen_targets, start_points
 from xfer.core.records import Record, Suite, TrainSettings
 from xfer.core.run import Toolkit
+from xfer.verbosity import note
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML file with options of run.")
@@ -66,7 +66,7 @@ def init(
     from xfer.core.storage import files
 
     files.write_text(output, text)
-    print(f"written to {output}; next: xfer run --config {output}", file=sys.stderr)
+    note(f"written to {output}; next: xfer run --config {output}")
 
 
 @config.command("show")

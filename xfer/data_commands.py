@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import bootstrap
+from xfer import bootstrap, verbosity
 from xfer.core.errors import ExitStatus, UserError
 
 Names = list[str] | None
@@ -81,7 +81,7 @@ def fetch(
     with needs.fetching(data_root):
         for need in _needs(target, suite, language):
             try:
-                found.append(needs.fetch(need, data_root, base_url, tell=tell_user, progress=_progress))
+                found.append(needs.fetch(need, data_root, base_url, tell=verbosity.note, progress=_progress))
             except MissingData as error:
                 missing.append(str(error))
     if json_:
@@ -199,14 +199,9 @@ def _split(values: Names) -> list[str]:
     return [part for value in values or () for part in value.split(",")]
 
 
-def tell_user(message: str) -> None:
-    """One line on stderr."""
-    print(message, file=sys.stderr)
-
-
 def _progress(done: int, total: int | None) -> None:
     """A line that is written over, on a terminal only."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not verbosity.asked.quiet:
         share = f" of {total / 1e6:,.1f}" if total else ""
         print(f"\r{done / 1e6:,.1f}{share} MB", end="\n" if done == total else "", file=sys.stderr, flush=True)
 

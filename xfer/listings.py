@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import bootstrap
+from xfer import bootstrap, completion
 from xfer.core.errors import ExitStatus, UnknownName
 from xfer.core.records import Record, Strategy, TaskSpec
+from xfer.verbosity import note
 
 KINDS: dict[str, str] = {
     "tasks": "Tasks: targets and intermediate tasks.",
@@ -19,6 +20,13 @@ KINDS: dict[str, str] = {
     "suites": "Suites: named sets of tasks with their settings.",
     "models": "Named encoders. Any hub id or folder works too.",
     "plugins": "Installed plugins, and what went wrong with them.",
+}
+
+COMPLETED: dict[str, Callable[[str], list[tuple[str, str]]]] = {
+    "tasks": completion.tasks,
+    "strategies": completion.strategies,
+    "suites": completion.suites,
+    "models": completion.models,
 }
 
 
@@ -47,7 +55,7 @@ def _group(kind: str) -> typer.Typer:
 
     @group.command("show")
     def show(
-        name: Annotated[str, typer.Argument(metavar="NAME")],
+        name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=COMPLETED.get(kind))],
         json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
         """Show one."""
@@ -66,13 +74,14 @@ def new(
         str, typer.Argument(metavar="NAME", help="Name of the task or strategy; the package is called xfer-NAME.")
     ],
     output: Annotated[Path, typer.Option(help="Folder that the package's folder is put in.")] = Path("."),
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a package with a plugin of your own; its tests pass at once."""
     from xfer.scaffold import new_package
 
     folder = new_package(kind, name, output)
-    print(folder)
-    print(f"next: pytest {folder}; then pip install -e {folder}", file=sys.stderr)
+    print(json.dumps({"folder": str(folder)}) if json_ else folder)
+    note(f"next: pytest {folder}; then pip install -e {folder}")
 
 
 def _print_list(kind: str, json_: bool) -> None:
@@ -85,7 +94,7 @@ def _print_list(kind: str, json_: bool) -> None:
         print(f"{row['name']:<{width}}  {row['summary']}")
     if kind == "plugins":
         if not rows:
-            print("no third-party plugins are installed", file=sys.stderr)
+            note("no third-party plugins are installed")
         for problem in bootstrap.load().problems:
             source = f"{problem.distribution} {problem.version}".strip()
             print(f"{problem.plugin or '?':<{width}}  problem: {problem.message} ({source})")

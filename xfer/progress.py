@@ -4,6 +4,7 @@ import sys
 import time
 from typing import Any
 
+from xfer import verbosity
 from xfer.core.records import PlannedPhase, Problem
 from xfer.core.run import Reporter, Snapshot
 
@@ -13,8 +14,10 @@ LINE_SECONDS = 10.0
 
 def reporter(quiet: bool = False) -> Reporter:
     """The reporter that fits stderr."""
-    if quiet:
+    if quiet or verbosity.asked.quiet:
         return Reporter()
+    if verbosity.asked.verbose:
+        return LineReporter(seconds=0)
     return BarReporter() if sys.stderr.isatty() else LineReporter()
 
 
@@ -28,9 +31,10 @@ def describe(planned: PlannedPhase) -> str:
 
 
 class LineReporter(Reporter):
-    """One line when a phase begins and ends, and now and then between."""
+    """One line when a phase begins and ends, and every so many seconds between."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = LINE_SECONDS) -> None:
+        self._seconds = seconds
         self._last = 0.0
         self._head = ""
 
@@ -44,7 +48,7 @@ class LineReporter(Reporter):
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """A line every few seconds."""
-        if time.monotonic() - self._last >= LINE_SECONDS:
+        if time.monotonic() - self._last >= self._seconds:
             self._last = time.monotonic()
             self._say(f"{self._head}: {_progress_text(snapshot)}")
 

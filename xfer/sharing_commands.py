@@ -1,7 +1,6 @@
 """The commands that hand results to others: `xfer export` and `xfer push`."""
 
 import json
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,8 @@ import typer
 
 from xfer import bootstrap
 from xfer.core.errors import UnknownName, UserError
-from xfer.data_commands import RootOption, examples_of, run_settings, tell_user
+from xfer.data_commands import RootOption, examples_of, run_settings
+from xfer.verbosity import note
 
 LAYOUTS = ("hf", "xtreme")
 REFUSED = {
@@ -60,7 +60,7 @@ def export(
 
         done = huggingface.export(stored, kept, toolkit, output, target, label, seed)
         if not done.loads_as:
-            tell_user("transformers has no class that computes the same: encoder and head were written apart")
+            note("transformers has no class that computes the same: encoder and head were written apart")
         facts = {"folder": str(done.folder), "loads_as": done.loads_as, "difference": done.difference}
         print(json.dumps(facts) if json_ else done.folder)
         return
@@ -70,7 +70,7 @@ def export(
 
     settings = run_settings(data_root or stored.settings.get("data_root"), stored.settings.get("limit") or {})
     examples = partial(examples_of, toolkit, settings)
-    paths = [str(path) for path in write(stored, kept, toolkit.tasks, examples, output, label, seed, tell_user)]
+    paths = [str(path) for path in write(stored, kept, toolkit.tasks, examples, output, label, seed, note)]
     print(json.dumps({"files": paths}) if json_ else "\n".join(paths))
 
 
@@ -79,6 +79,7 @@ def push(
     repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The hub's repository.")],
     yes_upload: Annotated[bool, typer.Option("--yes-upload", help="Really send it; without, nothing is.")] = False,
     public: Annotated[bool, typer.Option("--public", help="For all to see. [default: private]")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Send an exported model to the hub; needs --yes-upload and a login (hf auth login)."""
     from xfer.core.exchange.upload import upload
@@ -89,5 +90,6 @@ def push(
             f"nothing was sent: {folder} ({size / 1e6:,.1f} MB) would go to {repo}",
             fix="read its README.md and the licences in it, then add --yes-upload",
         )
-    print(upload(folder, repo, public=public))
-    print("sent; the card's licence section says what its readers must know", file=sys.stderr)
+    address = upload(folder, repo, public=public)
+    print(json.dumps({"address": address}) if json_ else address)
+    note("sent; the card's licence section says what its readers must know")

@@ -107,7 +107,7 @@ CASES = {
         "where: retrieval",
     ),
     MINI + "--set engine.padding=some": ("padding: Input should be 'none' or 'max'", "where: engine.padding"),
-    MINI + "--preset papre": ("no preset named 'papre'", "mend:  known: mini"),
+    MINI + "--preset papre": ("no preset named 'papre'", "mend:  known: debug, fast, mini"),
     MINI + "--keep some": ("keep: Input should be 'intermediate', 'all' or 'none' (got 'some')",),
     MINI + "--name a/b": ("'a/b' cannot be a run name", "mend:  use lower-case letters"),
     MINI + "--config {absent}": ("no such configuration file", "where: {absent}"),
