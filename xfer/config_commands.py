@@ -37,7 +37,7 @@ EXAMPLES = {
     "plugin": '["my_task.py"]',
 }
 """What a field may look like, where its default does not show it."""
-TABLES = {"engine": core.EngineSettings, "translate": core.TranslationSettings}
+TABLES: dict[str, type[Record]] = {"engine": core.EngineSettings, "translate": core.TranslationSettings}
 ROLES = ("train", *core.ROLES)
 
 config = typer.Typer(
@@ -193,7 +193,9 @@ def option_helps() -> dict[str, str]:
 
     command = typer.main.get_command(cli.app)
     options = {parameter.name: parameter for parameter in command.commands["run"].params}  # type: ignore[attr-defined]
-    return {name: str(options.get(name, options.get(f"{name}_")).help) for name in core.RunSettings.model_fields}
+    return {
+        name: str(options[name if name in options else f"{name}_"].help) for name in core.RunSettings.model_fields
+    }
 
 
 def training_rows(
@@ -249,7 +251,11 @@ def json_schema() -> dict[str, Any]:
                 **{key: value for key, value in described.items() if key not in ("type", "items", "minItems")},
                 "anyOf": [one, {"type": "array", "items": one}],
             }
-    records = {"train": TrainSettings, **dict.fromkeys(core.ROLES, TrainSettings), **TABLES}
+    records: dict[str, type[Record]] = {
+        "train": TrainSettings,
+        **dict.fromkeys(core.ROLES, TrainSettings),
+        **TABLES,
+    }
     records |= {record.name: record.options for record in toolkit.formats}
     made["properties"]["set"] |= {"properties": {name: _table(record) for name, record in records.items()}}
     made["properties"]["set"].pop("additionalProperties", None)
