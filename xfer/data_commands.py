@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from xfer import bootstrap, verbosity
-from xfer.core.errors import ExitStatus, UserError
+from xfer.core.errors import ExitStatus, UnknownName, UserError
+from xfer.core.settings import parse_assignments
 
 Names = list[str] | None
 TargetOption = Annotated[Names, typer.Option(help="Task; repeat for several. [default: all of the suite]")]
@@ -19,6 +20,9 @@ SuiteOption = Annotated[str, typer.Option(help="The suite whose tasks are meant,
 LanguageOption = Annotated[Names, typer.Option(help="Language that is scored; repeat. [default: all]")]
 RootOption = Annotated[
     Path | None, typer.Option(envvar="XFER_DATA_ROOT", help="Folder with data sets. [default: the hub's cache]")
+]
+RevisionOption = Annotated[
+    Names, typer.Option(metavar="ID=REVISION", help="Another commit or branch of a data set of the hub; repeat.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -37,12 +41,13 @@ def verify(
     suite: SuiteOption = "xtreme",
     language: LanguageOption = None,
     data_root: RootOption = None,
+    revision: RevisionOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Compare what is there with the published numbers of rows; status 3 if something differs or is missing."""
     from xfer.core.data import needs
 
-    found = [needs.verify(need, data_root) for need in _needs(target, suite, language)]
+    found = [needs.verify(need, data_root) for need in _needs(target, suite, language, revision)]
     if json_:
         print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
     else:
@@ -65,6 +70,7 @@ def fetch(
     suite: SuiteOption = "xtreme",
     language: LanguageOption = None,
     data_root: RootOption = None,
+    revision: RevisionOption = None,
     base_url: Annotated[
         str, typer.Option(help="A mirror with the original files by name, and the hub's files as the hub has them.")
     ] = "",
@@ -79,7 +85,7 @@ def fetch(
     found: list[Any] = []
     missing: list[str] = []
     with needs.fetching(data_root):
-        for need in _needs(target, suite, language):
+        for need in _needs(target, suite, language, revision):
             try:
                 found.append(needs.fetch(need, data_root, base_url, tell=verbosity.note, progress=_progress))
             except MissingData as error:
@@ -184,15 +190,20 @@ def examples_of(toolkit: Any, settings: Any, task: Any, split: str, language: st
     return load_examples(task, split, language, answer[0], settings.limit.of(split)).examples
 
 
-def _needs(target: Names, suite: str, language: Names) -> Sequence[Any]:
+def _needs(target: Names, suite: str, language: Names, revision: Names) -> Sequence[Any]:
     from xfer.core.data.needs import needs
 
     toolkit = bootstrap.load()
     names = _split(target)
+    revisions = {name: str(value) for name, value in parse_assignments(revision or (), "--revision").items()}
+    known = hub_ids(task for _, task in toolkit.tasks.items())
+    for name in revisions:
+        if name not in known:
+            raise UnknownName("data set of the hub", name, known)
     if not names:
         chosen = toolkit.suites.get(suite)
         names = [*chosen.targets, *chosen.intermediates]
-    return needs(names, toolkit.tasks, _split(language))
+    return needs(names, toolkit.tasks, _split(language), revisions)
 
 
 def _split(values: Names) -> list[str]:

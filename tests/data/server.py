@@ -27,6 +27,8 @@ class Mirror:
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Path and Range header of every GET."""
     tokens: set[str] = field(default_factory=set)
+    commit: str = "0" * 40
+    """What the hub says that its files are of."""
     url: str = ""
 
 
@@ -57,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if path not in mirror.files:
             self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("X-Error-Code", "RevisionNotFound" if "/tree/" in path else "EntryNotFound")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -77,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(part)))
         if mirror.tags:
             self.send_header("ETag", tag)
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", mirror.commit)
         self.send_header("Connection", "close")
         self.end_headers()
         if body:
@@ -91,9 +93,6 @@ class Handler(BaseHTTPRequestHandler):
         if not asked or self.headers.get("If-Range", tag) != tag:
             return 0
         return int(asked.removeprefix("bytes=").partition("-")[0])
-
-
-COMMIT = "0" * 40
 
 
 @contextmanager
@@ -111,22 +110,24 @@ def serving(files: Mapping[str, bytes], **options: object) -> Iterator[Mirror]:
             thread.join()
 
 
-def hub_files(name: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+@contextmanager
+def hub(name: str, files: Mapping[str, bytes], commit: str = "0" * 40, **options: object) -> Iterator[Mirror]:
     """A data set as the hub serves it: its description, and its files by commit and by "main"."""
     info = {
         "id": name,
-        "sha": COMMIT,
+        "sha": commit,
         "private": False,
         "siblings": [{"rfilename": path} for path in files],
     }
     described = json.dumps(info).encode()
-    served = {f"/api/datasets/{name}": described, f"/api/datasets/{name}/revision/main": described}
+    served = {f"/api/datasets/{name}/revision/{revision}": described for revision in ("main", commit)}
     tree = [
         {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha256(content).hexdigest()[:40]}
         for path, content in files.items()
     ]
-    served[f"/api/datasets/{name}/tree/{COMMIT}"] = json.dumps(tree).encode()
+    served[f"/api/datasets/{name}/tree/{commit}"] = json.dumps(tree).encode()
     for path, content in files.items():
-        for revision in ("main", COMMIT):
+        for revision in ("main", commit):
             served[f"/datasets/{name}/resolve/{revision}/{path}"] = content
-    return served
+    with serving(served, commit=commit, **options) as mirror:
+        yield mirror

@@ -11,14 +11,16 @@ import pytest
 
 import xfer
 from xfer.bootstrap import load
-from xfer.core.data.load import MissingData, load_rows
+from xfer.core.data.load import MissingData, load_rows, origins
 from xfer.core.data.needs import Need, fetch, fetching, needs, verify
+from xfer.core.data.sources import copies, revised
 from xfer.core.errors import DataError, Locked, UnknownName, UserError
 from xfer.core.records import TaskSpec
+from xfer.plugins.shared import revisions
 
 from .folders import nli, question, write_bytes, write_jsonl
 from .originals import squad_json, treebank
-from .server import Mirror, hub_files, serving
+from .server import Mirror, hub, serving
 from .test_downloads import packed
 
 
@@ -140,17 +142,20 @@ from pathlib import Path
 from xfer.bootstrap import load
 from xfer.core.errors import XferError
 from xfer.core.data.needs import Need, fetch
+from xfer.core.data.sources import revised
 try:
-    found = fetch(Need(load().tasks.get({name!r}), {split!r}, {language!r}), Path({root!r}), {url!r}, pause=0)
+    task = revised(load().tasks.get({name!r}), {revisions!r})
+    found = fetch(Need(task, {split!r}, {language!r}), Path({root!r}), {url!r}, pause=0)
     print("FOUND", found.source, found.fetched)
 except XferError as error:
     print("ERROR", type(error).__name__, error)
 """
 
 
-def alone(mirror: Mirror, root: Path, name: str, split: str, language: str = "en") -> str:
+def alone(mirror: Mirror, root: Path, name: str, split: str, language: str = "en", **other: str) -> str:
     """In a process of its own: the hub's client reads its settings when it is imported."""
-    code = FETCH.format(name=name, split=split, language=language, root=str(root), url=mirror.url)
+    place = {"name": name, "split": split, "language": language, "root": str(root), "url": mirror.url}
+    code = FETCH.format(**place, revisions=other)
     environment = {**os.environ, "PYTHONPATH": str(Path(xfer.__file__).parents[1]), "HF_HOME": str(root / ".home")}
     environment |= {
         "HF_TOKEN": "hf_secret",
@@ -165,11 +170,13 @@ def alone(mirror: Mirror, root: Path, name: str, split: str, language: str = "en
 
 
 def test_the_hubs_files_are_fetched_by_config_and_split(tmp_path: Path) -> None:
-    with serving(hub_files("nyu-mll/glue", GLUE), cuts=0) as mirror:
+    with hub("nyu-mll/glue", GLUE, revisions.GLUE) as mirror:
         assert alone(mirror, tmp_path, "mnli", "train") == "FOUND nyu-mll/glue True"
         asked = {path.rpartition("/")[2] for path, _ in mirror.asked if "/resolve/" in path}
         assert asked == {"README.md", "train-00000-of-00002.jsonl", "train-00001-of-00002.jsonl"}
         assert mirror.tokens == {""}
+    found = verify(Need(task("mnli"), "train", "en"), tmp_path)
+    assert (found.status, found.revision) == ("differs", revisions.GLUE)
     rows = load_rows(task("mnli"), "train", "en", data_root=tmp_path)
     assert [row["label"] for row in rows] == ["neutral", "entailment"]
 
@@ -177,12 +184,12 @@ def test_the_hubs_files_are_fetched_by_config_and_split(tmp_path: Path) -> None:
 def test_a_cut_of_the_hub_leaves_nothing_that_counts_as_whole(tmp_path: Path) -> None:
     large = lines(*[nli("neutral", premise="x" * 500) for _ in range(200)])
     files = {**GLUE, "mnli/train-00001-of-00002.jsonl": large}
-    refused = f"/datasets/nyu-mll/glue/resolve/{'0' * 40}/mnli/train-00001-of-00002.jsonl"
-    with serving(hub_files("nyu-mll/glue", files), refusals={refused: [403] * 9}) as mirror:
+    refused = f"/datasets/nyu-mll/glue/resolve/{revisions.GLUE}/mnli/train-00001-of-00002.jsonl"
+    with hub("nyu-mll/glue", files, revisions.GLUE, refusals={refused: [403] * 9}) as mirror:
         assert alone(mirror, tmp_path, "mnli", "train").startswith("ERROR UserError")
     with pytest.raises(MissingData, match="train"):
         load_rows(task("mnli"), "train", "en", data_root=tmp_path)
-    with serving(hub_files("nyu-mll/glue", files)) as mirror:
+    with hub("nyu-mll/glue", files, revisions.GLUE) as mirror:
         assert alone(mirror, tmp_path, "mnli", "train") == "FOUND nyu-mll/glue True"
     assert len(list(load_rows(task("mnli"), "train", "en", data_root=tmp_path))) == 201
 
@@ -190,7 +197,7 @@ def test_a_cut_of_the_hub_leaves_nothing_that_counts_as_whole(tmp_path: Path) ->
 def test_a_connection_to_the_hub_that_is_cut_is_taken_up_again(tmp_path: Path) -> None:
     large = lines(*[nli("neutral", premise="x" * 500) for _ in range(4000)])
     files = {**GLUE, "mnli/train-00001-of-00002.jsonl": large}
-    with serving(hub_files("nyu-mll/glue", files), cuts=1, cut_path="00001-of-00002.jsonl") as mirror:
+    with hub("nyu-mll/glue", files, revisions.GLUE, cuts=1, cut_path="00001-of-00002.jsonl") as mirror:
         told = alone(mirror, tmp_path, "mnli", "train")
         if told.startswith("ERROR"):
             told = alone(mirror, tmp_path, "mnli", "train")
@@ -201,13 +208,54 @@ def test_a_connection_to_the_hub_that_is_cut_is_taken_up_again(tmp_path: Path) -
 
 
 def test_the_hubs_copy_stands_in_for_an_original_that_is_gone(tmp_path: Path) -> None:
-    files = b"  data_files:\n  - {split: validation, path: 'xquad.de/*.jsonl'}\n"
-    card = b"---\nconfigs:\n- config_name: xquad.de\n" + files + b"---\n"
-    served = hub_files("google/xquad", {"README.md": card, "xquad.de/v.jsonl": lines(question(id="hub"))})
-    with serving(served) as mirror:
+    split = b"  data_files:\n  - {split: validation, path: 'xquad.de/*.jsonl'}\n"
+    card = b"---\nconfigs:\n- config_name: xquad.de\n" + split + b"---\n"
+    files = {"README.md": card, "xquad.de/v.jsonl": lines(question(id="hub"))}
+    with hub("google/xquad", files, revisions.XQUAD) as mirror:
         assert alone(mirror, tmp_path, "xquad", "test", "de") == "FOUND google/xquad True"
         assert mirror.asked[0] == ("/xquad.de.json", "")
     assert [row["id"] for row in load_rows(task("xquad"), "test", "de", data_root=tmp_path)] == ["hub"]
+
+
+def test_another_revision_can_be_asked_for(tmp_path: Path) -> None:
+    """The pinned commit is not there: an error that names it; the one that was asked for is fetched."""
+    with hub("nyu-mll/glue", GLUE, "1" * 40) as mirror:
+        assert alone(mirror, tmp_path, "mnli", "train").startswith("ERROR MissingData")
+        asked = {"nyu-mll/glue": "1" * 40}
+        assert alone(mirror, tmp_path, "mnli", "train", **asked) == "FOUND nyu-mll/glue True"
+    assert verify(Need(task("mnli"), "train", "en"), tmp_path).revision == "1" * 40
+    origin = {"source": "nyu-mll/glue", "revision": "1" * 40}
+    assert origins(task("mnli"), "train", ("en", "de"), tmp_path) == {"en": [origin]}
+    assert origins(task("mini-xnli"), "test", ("de",), tmp_path) == {}
+
+
+def test_revisions_reach_every_copy_of_a_data_set() -> None:
+    given = {"nyu-mll/glue": "abc", "google/xtreme": "def"}
+    spec = needs(["xquad", "mnli"], load().tasks, (), given)
+    found = {
+        (need.task.name, copy.hub): copy.revision
+        for need in spec
+        for source in need.task.sources
+        for copy in copies(source)
+    }
+    assert found["mnli", "nyu-mll/glue"] == "abc"
+    assert found["xquad", "google/xtreme"] == "def"
+    assert found["xquad", "google/xquad"] == revisions.XQUAD
+    assert revised(task("ccg"), given) is task("ccg")
+
+
+def test_revisions_on_the_command_line(run_xfer: Any, tmp_path: Path) -> None:
+    unknown = run_xfer("data", "verify", "--target", "mnli", "--revision", "glue=abc")
+    assert (unknown.status, "no data set of the hub named 'glue'" in unknown.err) == (2, True)
+    unknown = run_xfer("run", "--dry-run", "--set", "data.revision.nyu-mll/glu=abc")
+    assert (unknown.status, "data.revision.nyu-mll/glue" in unknown.err) == (2, True)
+    taken = run_xfer("run", "--dry-run", "--set", "data.revision.nyu-mll/glue=abc", "--target", "mini-xnli")
+    assert taken.status == 0, taken.err
+    missing = run_xfer(
+        "data", "verify", "--target", "mnli", "--data-root", tmp_path, "--revision", "nyu-mll/glue=abc"
+    )
+    assert missing.status == 3
+    assert "hf download nyu-mll/glue --repo-type dataset --revision abc --local-dir" in missing.err
 
 
 def test_what_cannot_be_downloaded_is_told(tmp_path: Path) -> None:

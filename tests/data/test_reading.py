@@ -1,6 +1,5 @@
 """Files to rows: layouts, kinds of files, label names, the hub's cache, fingerprints."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import xfer
 from xfer.core.data.load import MissingData, fingerprint, load_examples, load_rows
 from xfer.core.data.rows import label_names
 from xfer.core.records import TaskSpec
+from xfer.plugins.shared import revisions
 from xfer.plugins.tasks import anli_plus, ccg, mnli, pawsx, snli, squad_v1, xnli, xquad
 
 from .folders import nli, question, write_bytes, write_jsonl, write_parquet
@@ -241,10 +241,7 @@ for task in (snli.TASK, ccg.TASK):
 
 
 def test_the_cache_of_the_hub_is_read_offline(tmp_path: Path) -> None:
-    commit = hashlib.sha1(b"commit").hexdigest()
-    repository = tmp_path / "home/hub/datasets--rajpurkar--squad"
-    write_bytes(repository / "refs/main", commit.encode())
-    snapshot = repository / "snapshots" / commit
+    snapshot = tmp_path / "home/hub/datasets--rajpurkar--squad/snapshots" / revisions.SQUAD_V1
     card = "configs:\n- config_name: plain_text\n  data_files:\n  - split: train\n    path: plain_text/train-*\n"
     write_bytes(snapshot / "README.md", f"---\n{card}---\n".encode())
     write_jsonl(snapshot / "plain_text/train-0.jsonl", [question(id="cached")])
@@ -253,8 +250,9 @@ def test_the_cache_of_the_hub_is_read_offline(tmp_path: Path) -> None:
     assert ids == "['cached']"
     assert digest == fingerprint(squad_v1.TASK, "train", ("en",), tmp_path / "root")
     told = "\n".join(messages)
-    assert "stanfordnlp/snli (revision main) on the hub, in its cache (HF_HUB_OFFLINE is set)" in told
-    assert "hf download stanfordnlp/snli --repo-type dataset --local-dir DATA_ROOT/stanfordnlp/snli" in told
+    assert f"stanfordnlp/snli (revision {revisions.SNLI}) on the hub, in its cache (HF_HUB_OFFLINE is set)" in told
+    command = f"hf download stanfordnlp/snli --repo-type dataset --revision {revisions.SNLI} --local-dir"
+    assert f"{command} DATA_ROOT/stanfordnlp/snli" in told
     assert "LDC2005T13" in told
 
 
@@ -296,7 +294,7 @@ def test_refusals_of_the_hub_are_told(tmp_path: Path) -> None:
         )
         server.shutdown()
     absent = "MissingData xquad has no test rows in 'de' here"
-    looked = "google/xquad (revision main) on the hub, google/xtreme (revision main) on the hub"
+    looked = f"google/xquad (revision {revisions.XQUAD}) on the hub, google/xtreme (revision main) on the hub"
     for text in (
         absent,
         looked,

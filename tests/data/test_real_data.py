@@ -7,6 +7,7 @@ import pytest
 
 from xfer.bootstrap import load
 from xfer.core.data.load import Loaded, MissingData, fingerprint, load_examples, load_rows
+from xfer.plugins.shared import revisions
 
 ROOT = os.environ.get("XFER_TEST_DATA_ROOT", "")
 pytestmark = pytest.mark.skipif(not ROOT, reason="XFER_TEST_DATA_ROOT is not set")
@@ -71,5 +72,7 @@ def test_absent_languages_are_told() -> None:
         except MissingData as error:
             absent[language] = error.fix
     assert sorted(absent) == ["ar", "el", "hi", "ru", "th", "tr", "vi"]
-    command = f"hf download google/xquad --repo-type dataset --local-dir {ROOT}/google/xquad"
+    command = (
+        f"hf download google/xquad --repo-type dataset --revision {revisions.XQUAD} --local-dir {ROOT}/google/xquad"
+    )
     assert all(command in fix for fix in absent.values())

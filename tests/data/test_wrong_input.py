@@ -10,6 +10,7 @@ import pytest
 from xfer.core.data.load import MissingData, load_examples, load_rows
 from xfer.core.errors import DataError, ExitStatus, UnknownName, UserError
 from xfer.core.records import TaskSpec
+from xfer.plugins.shared import revisions
 from xfer.plugins.tasks import (
     bucc,
     ccg,
@@ -439,7 +440,7 @@ CASES = [
         (
             "xquad has no test rows in 'zh'",
             "google/xtreme/XQuAD.zh/validation-*.parquet",
-            "hf download google/xquad --repo-type dataset --local-dir",
+            f"hf download google/xquad --repo-type dataset --revision {revisions.XQUAD} --local-dir",
         ),
         "zh",
         MissingData,

@@ -27,10 +27,12 @@ def xfer_run_phase(phase: PlannedPhase, run: Any) -> bool | None:
 def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings: Any) -> Iterable[Row] | None:
     """Original rows, from the task itself, the data root or the hub; rows made otherwise, from files."""
     from xfer.core.data.load import MissingData, load_rows
+    from xfer.core.data.sources import revised
     from xfer.core.data.translation import made_task
     from xfer.core.plans.strategy_steps import MACHINE
 
     if via == "original":
+        task = revised(task, settings.revisions)
         return load_rows(task, split, language, data_root=settings.data_root)
     if via not in task.made or language not in task.made[via].configs:
         return None

@@ -105,6 +105,11 @@ class RunSettings(Record):
 
 
 SEVERAL = frozenset({"strategy", "target", "intermediate", "language", "seeds", "plugin"})
+    @property
+    def revisions(self) -> dict[str, str]:
+        """Revisions of the hub's data sets, by id: the `data.revision.*` part of `--set`."""
+        return {name: str(value) for name, value in _section(self.set, "data.revision").items()}
+
 """Settings that take several values."""
 MERGED = frozenset({"set", "limit"})
 """Tables whose entries override one by one."""
@@ -237,8 +242,10 @@ def resolve_options(
     return _checked(format_record.options, values, format_record.name)
 
 
-def check_overrides(overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format]) -> None:
-    """Refuse paths of `--set` that nothing reads; all in one go, near names suggested."""
+def check_overrides(
+    overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format], hubs: Iterable[str] = ()
+) -> None:
+    """Refuse paths of `--set` that nothing reads; all in one go, near names suggested. `hubs` are the data sets."""
     tasks = list(tasks)
     known = [f"train.{field}" for field in TrainSettings.model_fields]
     known += [f"engine.{field}" for field in EngineSettings.model_fields]
@@ -250,6 +257,7 @@ def check_overrides(overrides: Mapping[str, Any], tasks: Iterable[str], formats:
         known += [f"{name}.{field}" for field in record.options.model_fields]
     fields = {field for record in formats.values() for field in record.options.model_fields}
     known += [f"{task}.{field}" for task in tasks for field in fields]
+    known += [f"data.revision.{name}" for name in hubs]
     accepted = set(known)
     raise_all([_unknown("setting", path, known, "--set") for path in _flat(overrides) if path not in accepted])
 

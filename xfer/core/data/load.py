@@ -11,12 +11,12 @@ from pathlib import Path
 
 from xfer.core.data.checking import check, realign, useless
 from xfer.core.data.rows import FileRow, read_rows
-from xfer.core.data.sources import Located, MissingData, absent, locate, require_known
-from xfer.core.errors import DataError, PluginError, UserError
+from xfer.core.data.sources import Located, MissingData, absent, locate, require_known, revision_of
+from xfer.core.errors import DataError, PluginError, UnknownName, UserError
 from xfer.core.examples import Example, PairExample, Row, SpanExample
 from xfer.core.records import Problem, Source, TaskSpec
 
-__all__ = ["Loaded", "MissingData", "fingerprint", "load_examples", "load_rows"]
+__all__ = ["Loaded", "MissingData", "fingerprint", "load_examples", "load_rows", "origins"]
 
 UNALIGNED = "no answer found in its context"
 
@@ -79,7 +79,9 @@ def load_examples(
         if example is None:
             dropped["not used by the task"] += 1
             continue
-        example = example if example.id else replace(example, id=str(count) if task.parallel else f"{language}-{count}")
+        example = (
+            example if example.id else replace(example, id=str(count) if task.parallel else f"{language}-{count}")
+        )
         check(example, task.labels, where)
         if example.id in seen:
             raise DataError(f"identifier {example.id!r} occurs twice", where, f"first seen at {seen[example.id]}")
@@ -119,6 +121,23 @@ def fingerprint(task: TaskSpec, split: str, languages: Iterable[str], data_root:
             next(_read(task, split, language, parts))
         contents.append([language, [digests(part) for part in parts]])
     return hashlib.sha256(json.dumps([split, contents]).encode()).hexdigest()
+
+
+def origins(
+    task: TaskSpec, split: str, languages: Iterable[str], data_root: Path | None
+) -> dict[str, list[dict[str, str]]]:
+    """For each language the data sets that its rows are read from and the hub's commits ("" where nothing says).
+
+    Languages whose rows are not in files are left out.
+    """
+    found: dict[str, list[dict[str, str]]] = {}
+    for language in languages if task.sources else ():
+        try:
+            parts = locate(task, split, language, data_root)
+        except (MissingData, UnknownName):
+            continue
+        found[language] = [{"source": part.source.hub, "revision": revision_of(part)} for part in parts]
+    return found
 
 
 def expected_rows(sources: Iterable[Source], split: str, language: str) -> int | None:

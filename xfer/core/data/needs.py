@@ -1,8 +1,8 @@
 """Which rows targets need by the protocol, what is there of them, and getting the rest."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from xfer.core.data.sources import (
     is_local,
     locate,
     remedy,
+    revised,
+    revision_of,
     search,
 )
 from xfer.core.errors import Locked, UnknownName, UserError
@@ -58,6 +60,8 @@ class Verified:
     expected: int | None = None
     files: tuple[tuple[str, str], ...] = ()
     """Path below the data set's folder, and SHA-256."""
+    revision: str = ""
+    """The hub's commits that the files are of, where its cache or `hf download` noted them."""
     problems: tuple[str, ...] = ()
 
 
@@ -72,10 +76,13 @@ class Fetched:
     fetched: bool
 
 
-def needs(names: Iterable[str], tasks: Tasks, languages: Sequence[str] = ()) -> list[Need]:
+def needs(
+    names: Iterable[str], tasks: Tasks, languages: Sequence[str] = (), revisions: Mapping[str, str] = {}
+) -> list[Need]:
     """What the tasks are trained, tuned and scored on: English training and dev rows, and scored rows everywhere.
 
-    `languages` narrows the scored ones. Raises `UnknownName` for a language that none of the tasks has.
+    `languages` narrows the scored ones; `revisions` are those of the hub's data sets, by id. Raises `UnknownName`
+    for a language that none of the tasks has.
     """
     chosen = [tasks.get(name) for name in names]
     known = {language for task in chosen for language in task.languages}
@@ -85,7 +92,8 @@ def needs(names: Iterable[str], tasks: Tasks, languages: Sequence[str] = ()) -> 
     found: dict[tuple[str, str, str], Need] = {}
     for task in chosen:
         for need in (*_training(task, tasks), *_scored(task, languages)):
-            found.setdefault((need.task.name, need.split, need.language), need)
+            own = replace(need, task=revised(need.task, revisions))
+            found.setdefault((need.task.name, need.split, need.language), own)
     return list(found.values())
 
 
@@ -128,6 +136,7 @@ def verify(need: Need, data_root: Path | None) -> Verified:
         rows=loaded.rows,
         expected=expected,
         files=tuple((path, digest) for part in parts for _, path, digest in digests(part)),
+        revision=", ".join(dict.fromkeys(found for part in parts if (found := revision_of(part)))),
         problems=tuple(problem.message for problem in loaded.problems),
     )
 

@@ -6,7 +6,7 @@ file names are looked for. A snapshot of the hub is the same folder, so there is
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +54,32 @@ def locate(task: TaskSpec, split: str, language: str, data_root: Path | None) ->
         raise UserError("the data root is not a folder", str(data_root), "give the folder that holds <hub id>/")
     parts = [source for source in task.sources if any(split in copy.splits for copy in copies(source))]
     return [_locate(task, source, split, language, data_root) for source in parts]
+
+
+def revised(task: TaskSpec, revisions: Mapping[str, str]) -> TaskSpec:
+    """The task with its data sets at other revisions, by hub id; the same task where none of them is named."""
+    named = {copy.hub for source in task.sources for copy in copies(source)} & set(revisions)
+    if not named:
+        return task
+    return task.model_copy(update={"source": tuple(_revised(source, revisions) for source in task.sources)})
+
+
+def _revised(source: Source, revisions: Mapping[str, str]) -> Source:
+    otherwise = None if source.otherwise is None else _revised(source.otherwise, revisions)
+    own = source.revision if is_local(source) else revisions.get(source.hub, source.revision)
+    return source.model_copy(update={"revision": own, "otherwise": otherwise})
+
+
+def revision_of(part: Located) -> str:
+    """The hub's commit that the files are of, as its cache or `hf download` noted it; "" where nothing says."""
+    if part.folder.parent.name == "snapshots":
+        return part.folder.name
+    notes = part.folder / ".cache" / "huggingface" / "download"
+    found = set()
+    for file in part.files:
+        note = notes / f"{file.relative_to(part.folder).as_posix()}.metadata"
+        found.add(note.read_text(encoding="utf-8").partition("\n")[0].strip() if note.is_file() else "")
+    return found.pop() if len(found) == 1 else ""
 
 
 def copies(source: Source) -> Iterator[Source]:
@@ -116,6 +142,12 @@ def search(source: Source, split: str, config: str, data_root: Path | None) -> t
     names = label_names(_features(_card(folder), config))
     own = tuple(name for name, part in zip(source.splits[split], files, strict=True) for _ in part)
     return Located(source, folder, tuple(file for part in files for file in part), own, names), []
+
+
+def hub_ids(tasks: Iterable[TaskSpec]) -> set[str]:
+    """The data sets that tasks read from the hub."""
+    every = (copy for task in tasks for source in task.sources for copy in copies(source))
+    return {copy.hub for copy in every if not is_local(copy)}
 
 
 def is_local(source: Source) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xfer.core.data import load as data
+from xfer.core.data.sources import revised
 from xfer.core.errors import PluginError, UserError
 from xfer.core.examples import Answer, ChoiceExample, Example, LineExample, SpanExample, TextExample
 from xfer.core.manager import PluginManager
@@ -61,7 +62,7 @@ def translator(manager: PluginManager, language: str, settings: RunSettings) -> 
 
 def fingerprint(task: TaskSpec, split: str, language: str, settings: RunSettings, manager: PluginManager) -> str:
     """What rows that are to be translated follow from: the English ones and the translator."""
-    english = data.fingerprint(task, split, (ENGLISH,), settings.data_root)
+    english = data.fingerprint(revised(task, settings.revisions), split, (ENGLISH,), settings.data_root)
     return f"{english} {MACHINE}:{translator(manager, language, settings)}"
 
 

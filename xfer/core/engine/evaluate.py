@@ -17,7 +17,7 @@ from xfer.core.batches.features import Features
 from xfer.core.compare.shown import shown
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.weights import Pooling, load_encoder, load_head, origin, stored_heads
-from xfer.core.engine.inputs import format_code, load_examples, tokeniser
+from xfer.core.engine.inputs import format_code, load_examples, origins, tokeniser
 from xfer.core.engine.predict import predict
 from xfer.core.errors import PluginError, Stopped
 from xfer.core.formats.base import FormatCode
@@ -36,7 +36,7 @@ def run_evaluate_phase(planned: PlannedPhase, run: Run) -> None:
     started = time.monotonic()
     with run.store.commit_phase(planned.id) as folder:
         lines: list[dict[str, Any]] = []
-        info: dict[str, Any] = {"stream": True}
+        info: dict[str, Any] = {"stream": True, "origins": origins(run, planned.phase.uses)}
         for use in planned.phase.uses:
             lines += _evaluate_use(planned, run, use, folder, info)
         seconds = time.monotonic() - started

@@ -6,6 +6,7 @@ from typing import Any
 from xfer.core.batches.features import Features
 from xfer.core.data import load as data
 from xfer.core.data import translation
+from xfer.core.data.sources import revised
 from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import DataError, PluginError
 from xfer.core.examples import Row
@@ -49,7 +50,8 @@ def _look(
     if owner == BUILTIN and via in task.made:
         return data.fingerprint(translation.made_task(task, via), split, (language,), settings.data_root)
     if owner == BUILTIN:
-        rows_known = data.fingerprint(task, split, (language,), settings.data_root)
+        own = revised(task, settings.revisions)
+        rows_known = data.fingerprint(own, split, (language,), settings.data_root)
         return rows_known if via == "original" else f"{rows_known} {via}"
     return f"{owner} {manager.versions().get(owner, '')}: {task.name}-v{task.version} {via}"
 
@@ -67,6 +69,19 @@ def _required(
     if given is None:
         raise PluginError(f"{task.name}: nobody loads {split} rows in {language} via {via!r}")
     return given
+
+
+def origins(run: Run, uses: Iterable[TaskUse]) -> dict[str, Any]:
+    """Where the rows of a phase's uses come from, for its record: by task, split, language (`data.origins`)."""
+    found: dict[str, Any] = {}
+    for use in uses:
+        task = revised(run.toolkit.tasks.get(use.task), run.settings.revisions)
+        if use.via != "original" and use.via in task.made:
+            task = translation.made_task(task, use.via)
+        known = data.origins(task, use.split, use.languages, run.settings.data_root)
+        if known:
+            found.setdefault(task.name, {}).setdefault(use.split, {}).update(known)
+    return found
 
 
 def rows_in_files(run: Run, task: TaskSpec, split: str, language: str, via: str) -> bool:

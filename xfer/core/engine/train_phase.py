@@ -26,6 +26,7 @@ from xfer.core.engine.inputs import (
     format_code,
     label_names,
     load_examples,
+    origins,
     tokeniser,
     training_features,
     use_examples,
@@ -61,6 +62,7 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 "shares": list(job.schedule.shares),
                 "heads": {
                     part.code.task.name: {
+                "origins": origins(run, planned.phase.uses),
                         "format": part.code.task.format,
                         "labels": list(part.code.labels),
                         **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),

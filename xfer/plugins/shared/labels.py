@@ -69,3 +69,13 @@ def text_of(row: Mapping[str, Any], column: str) -> str:
     if not isinstance(value, str):
         raise DataError(f"{column} is {'empty (null)' if value is None else repr(value)}", fix="it must hold text")
     return value
+
+
+def in_language(row: Mapping[str, Any], language: str) -> bool:
+    """Whether a row is in a language, where one config holds all of them."""
+    return bool(row["language"] == language)
+
+
+def fixture_rows(columns: Sequence[str], *rows: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+    """Rows of a fixture from their cells."""
+    return tuple(dict(zip(columns, cells, strict=True)) for cells in rows)

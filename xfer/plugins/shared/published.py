@@ -6,6 +6,8 @@ scripts (huggingface/datasets, datasets/xtreme/dataset_infos.json).
 
 from collections.abc import Mapping, Sequence
 
+XNLI_LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+PAWSX_LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 TRAIN_DEV_TEST = ("train", "dev", "test")
 
 
@@ -22,6 +24,9 @@ def _table(splits: Sequence[str], rows: Mapping[str, tuple[int, ...]]) -> dict[s
         for split, number in zip(splits, numbers, strict=True)
     }
 
+
+XNLI = {f"{split}/{code}": number for split, number in (("dev", 2490), ("test", 5010)) for code in XNLI_LANGUAGES}
+PAWSX = {f"{split}/{code}": 2000 for split in ("dev", "test") for code in PAWSX_LANGUAGES} | {"train/en": 49401}
 
 PANX = _table(
     TRAIN_DEV_TEST,

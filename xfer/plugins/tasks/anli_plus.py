@@ -1,21 +1,26 @@
 """ANLI+: SNLI, MultiNLI and the three rounds of ANLI behind one head."""
 
 from xfer.api import Source, TaskSpec, hookimpl
+from xfer.plugins.shared import revisions
 from xfer.plugins.shared.labels import NLI, nli_example, right_or_wrong, score_accuracy
 
-COLUMNS = ("premise", "hypothesis", "label")
-ROUNDS = ("r1", "r2", "r3")
 
-
-def part(hub: str, config: str, train: tuple[str, ...], dev: tuple[str, ...], counts: tuple[int, int]) -> Source:
-    """One of the joined data sets, with its published numbers of rows."""
+def part(hub: str, revision: str, config: str, train: str, dev: str, counts: tuple[int, int]) -> Source:
+    """One of the joined data sets: its own splits, and their published numbers of rows."""
     return Source(
         hub=hub,
+        revision=revision,
         configs={"en": config},
-        splits={"train": train, "dev": dev},
-        columns=COLUMNS,
+        splits={"train": tuple(train.split()), "dev": tuple(dev.split())},
+        columns=("premise", "hypothesis", "label"),
         counts=dict(zip(("train/en", "dev/en"), counts, strict=True)),
     )
+
+
+SNLI = part("stanfordnlp/snli", revisions.SNLI, "plain_text", "train", "validation", (550152, 10000))
+MNLI = part("nyu-mll/glue", revisions.GLUE, "mnli", "train", "validation_matched", (392702, 9815))
+_SPLITS = ("train_r1 train_r2 train_r3", "dev_r1 dev_r2 dev_r3")
+ANLI = part("facebook/anli", revisions.ANLI, "plain_text", *_SPLITS, (162865, 3200))
 
 
 TASK = TaskSpec(
@@ -27,17 +32,7 @@ TASK = TaskSpec(
     languages=("en",),
     train_languages=("en",),
     labels=NLI,
-    source=(
-        part("stanfordnlp/snli", "plain_text", ("train",), ("validation",), (550152, 10000)),
-        part("nyu-mll/glue", "mnli", ("train",), ("validation_matched",), (392702, 9815)),
-        part(
-            "facebook/anli",
-            "plain_text",
-            tuple(f"train_{number}" for number in ROUNDS),
-            tuple(f"dev_{number}" for number in ROUNDS),
-            (162865, 3200),
-        ),
-    ),
+    source=(SNLI, MNLI, ANLI),
     example=nli_example,
     score=score_accuracy,
     main_score="accuracy",

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import ChoiceExample, DataError, Source, TaskSpec, hookimpl
-from xfer.plugins.shared import releases
+from xfer.plugins.shared import releases, revisions
 from xfer.plugins.shared.labels import right_or_wrong, score_accuracy
 
-LETTERS = ["A", "B", "C", "D", "E"]
+
+def entry(id: str, question: str, key: str, *texts: str) -> dict[str, Any]:
+    """A row in the hub's columns."""
+    choices = {"label": list("ABCDE"), "text": list(texts)}
+    return {"id": id, "question": question, "question_concept": id, "choices": choices, "answerKey": key}
 
 
 def example(row: Mapping[str, Any], language: str) -> ChoiceExample:
@@ -30,6 +34,7 @@ TASK = TaskSpec(
     source=releases.commonsenseqa(
         Source(
             hub="tau/commonsense_qa",
+            revision=revisions.COMMONSENSEQA,
             configs={"en": "default"},
             splits={"train": ("train",), "dev": ("validation",)},
             columns=("id", "question", "choices", "answerKey"),
@@ -43,20 +48,8 @@ TASK = TaskSpec(
     eval_split="dev",
     traps=("The test set was released without answers.",),
     fixture=(
-        {
-            "id": "ladder",
-            "question": "Where would you lean a ladder to pick apples?",
-            "question_concept": "ladder",
-            "choices": {"label": LETTERS, "text": ["tree", "cellar", "canoe", "well", "carpet"]},
-            "answerKey": "A",
-        },
-        {
-            "id": "letter",
-            "question": "What do you need before you can post a letter?",
-            "question_concept": "letter",
-            "choices": {"label": LETTERS, "text": ["whistle", "stamp", "anchor", "spoon", "hedge"]},
-            "answerKey": "B",
-        },
+        entry("ladder", "Where would you lean a ladder for apples?", "A", "tree", "cellar", "canoe", "well", "rug"),
+        entry("letter", "What does a letter need?", "B", "whistle", "stamp", "anchor", "spoon", "hedge"),
     ),
 )
 

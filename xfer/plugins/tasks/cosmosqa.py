@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import ChoiceExample, Source, TaskSpec, hookimpl
-from xfer.plugins.shared import releases
+from xfer.plugins.shared import releases, revisions
 from xfer.plugins.shared.labels import choice_number, right_or_wrong, score_accuracy, text_of
 
 ANSWERS = ("answer0", "answer1", "answer2", "answer3")
@@ -17,19 +17,6 @@ def example(row: Mapping[str, Any], language: str) -> ChoiceExample:
     return ChoiceExample(row["id"], language, prompt, choices, choice_number(row["label"]))
 
 
-def source(revision: str, otherwise: Source | None = None) -> Source:
-    """The data set at a revision: the hub keeps the parquet files of script data sets at a branch of their own."""
-    return Source(
-        hub="allenai/cosmos_qa",
-        revision=revision,
-        configs={"en": "default"},
-        splits={"train": ("train",), "dev": ("validation",)},
-        columns=("id", "context", "question", *ANSWERS, "label"),
-        counts={"train/en": 25262, "dev/en": 2985},
-        otherwise=otherwise,
-    )
-
-
 TASK = TaskSpec(
     name="cosmosqa",
     summary="multiple choice: reading between the lines of blog stories",
@@ -38,7 +25,16 @@ TASK = TaskSpec(
     format="multiple-choice",
     languages=("en",),
     train_languages=("en",),
-    source=releases.cosmosqa(source("main", otherwise=source("refs/convert/parquet"))),
+    source=releases.cosmosqa(
+        Source(
+            hub="allenai/cosmos_qa",
+            revision=revisions.COSMOSQA_PARQUET,
+            configs={"en": "default"},
+            splits={"train": ("train",), "dev": ("validation",)},
+            columns=("id", "context", "question", *ANSWERS, "label"),
+            counts={"train/en": 25262, "dev/en": 2985},
+        )
+    ),
     example=example,
     score=score_accuracy,
     main_score="accuracy",

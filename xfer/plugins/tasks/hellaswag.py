@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from xfer.api import ChoiceExample, Source, TaskSpec, hookimpl
-from xfer.plugins.shared import releases
-from xfer.plugins.shared.labels import choice_number, right_or_wrong, score_accuracy, text_of
+from xfer.plugins.shared import releases, revisions
+from xfer.plugins.shared.labels import choice_number, fixture_rows, right_or_wrong, score_accuracy, text_of
+
+COLUMNS = ("ctx_a", "ctx_b", "endings", "label")
 
 
 def example(row: Mapping[str, Any], language: str) -> ChoiceExample:
@@ -25,9 +27,10 @@ TASK = TaskSpec(
     source=releases.hellaswag(
         Source(
             hub="Rowan/hellaswag",
+            revision=revisions.HELLASWAG,
             configs={"en": "default"},
             splits={"train": ("train",), "dev": ("validation",)},
-            columns=("ctx_a", "ctx_b", "endings", "label"),
+            columns=COLUMNS,
             counts={"train/en": 39905, "dev/en": 10042},
         )
     ),
@@ -37,19 +40,10 @@ TASK = TaskSpec(
     score_one=right_or_wrong,
     eval_split="dev",
     traps=("The test set was released without labels; labels are text.",),
-    fixture=(
-        {
-            "ctx_a": "A man fills a kettle and sets it on the stove.",
-            "ctx_b": "he",
-            "endings": ["lights the gas.", "paints the stove.", "swims to shore.", "folds the kettle."],
-            "label": "0",
-        },
-        {
-            "ctx_a": "How to mend a tyre. Find the hole first.",
-            "ctx_b": "",
-            "endings": ["Sing loudly.", "Bake it.", "Listen for hissing air.", "Sell the bicycle."],
-            "label": "2",
-        },
+    fixture=fixture_rows(
+        COLUMNS,
+        ("A man fills a kettle.", "he", ["lights the gas.", "paints it.", "swims ashore.", "folds it."], "0"),
+        ("How to mend a tyre.", "", ["Sing loudly.", "Bake it.", "Look for the hole.", "Sell the bicycle."], "2"),
     ),
 )
 

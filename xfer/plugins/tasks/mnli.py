@@ -1,6 +1,7 @@
 """MultiNLI: natural language inference in English; XNLI's training set."""
 
 from xfer.api import Source, TaskSpec, hookimpl
+from xfer.plugins.shared import revisions
 from xfer.plugins.shared.labels import NLI, nli_example, right_or_wrong, score_accuracy
 from xfer.plugins.shared.translated import xnli_mt
 
@@ -15,6 +16,7 @@ TASK = TaskSpec(
     labels=NLI,
     source=Source(
         hub="nyu-mll/glue",
+        revision=revisions.GLUE,
         configs={"en": "mnli"},
         splits={"train": ("train",), "dev": ("validation_matched",), "mismatched": ("validation_mismatched",)},
         columns=("premise", "hypothesis", "label"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xfer.api import Source, TaskSpec, TextExample, accuracy, binary_f1, hookimpl
+from xfer.plugins.shared import revisions
 from xfer.plugins.shared.labels import pair_example, right_or_wrong
 
 LABELS = ("not_duplicate", "duplicate")
@@ -31,6 +32,7 @@ TASK = TaskSpec(
     labels=LABELS,
     source=Source(
         hub="nyu-mll/glue",
+        revision=revisions.GLUE,
         configs={"en": "qqp"},
         splits={"train": ("train",), "dev": ("validation",)},
         columns=("question1", "question2", "label"),

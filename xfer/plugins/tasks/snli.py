@@ -1,6 +1,7 @@
 """SNLI: natural language inference on image captions, a part of ANLI+."""
 
 from xfer.api import Source, TaskSpec, hookimpl
+from xfer.plugins.shared import revisions
 from xfer.plugins.shared.labels import NLI, nli_example, right_or_wrong, score_accuracy
 
 TASK = TaskSpec(
@@ -14,6 +15,7 @@ TASK = TaskSpec(
     labels=NLI,
     source=Source(
         hub="stanfordnlp/snli",
+        revision=revisions.SNLI,
         configs={"en": "plain_text"},
         splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
         columns=("premise", "hypothesis", "label"),

@@ -1,7 +1,7 @@
 """SQuAD v1.1: extractive question answering in English; the training set of XQuAD and MLQA."""
 
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared import releases
+from xfer.plugins.shared import releases, revisions
 from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
 from xfer.plugins.shared.translated import squad_mt
 
@@ -18,6 +18,7 @@ TASK = TaskSpec(
     source=releases.squad(
         Source(
             hub="rajpurkar/squad",
+            revision=revisions.SQUAD_V1,
             configs={"en": "plain_text"},
             splits={"train": ("train",), "dev": ("validation",)},
             columns=COLUMNS,

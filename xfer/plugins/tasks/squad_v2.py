@@ -1,7 +1,7 @@
 """SQuAD v2.0: extractive question answering with questions that have no answer."""
 
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared import releases
+from xfer.plugins.shared import releases, revisions
 from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad_v2, score_squad_v2_one, squad_v2_example
 
 CONTEXT = "The observatory on Mount Ade opened in 1911; its telescope came from Jena."
@@ -17,6 +17,7 @@ TASK = TaskSpec(
     source=releases.squad(
         Source(
             hub="rajpurkar/squad_v2",
+            revision=revisions.SQUAD_V2,
             configs={"en": "squad_v2"},
             splits={"train": ("train",), "dev": ("validation",)},
             columns=COLUMNS,

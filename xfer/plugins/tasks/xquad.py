@@ -1,14 +1,16 @@
 """XQuAD: extractive question answering in 11 languages; training set: SQuAD v1.1."""
 
+from typing import Any
+
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared import releases
+from xfer.plugins.shared import releases, revisions
 from xfer.plugins.shared.qa import COLUMNS, question_row, score_squad, score_squad_one, squad_example
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 CONTEXT = "Die Brücke wurde 1931 von zwei Firmen gebaut und misst 240 Meter."
 
 
-def source(hub: str, config: str, otherwise: Source | None = None) -> Source:
+def copy(hub: str, config: str, **fields: Any) -> Source:
     """One of the copies; they have the same columns."""
     return Source(
         hub=hub,
@@ -16,8 +18,12 @@ def source(hub: str, config: str, otherwise: Source | None = None) -> Source:
         splits={"test": ("validation",)},
         columns=COLUMNS,
         counts={f"test/{code}": 1190 for code in LANGUAGES},
-        otherwise=otherwise,
+        **fields,
     )
+
+
+XTREME = copy("google/xtreme", "XQuAD")
+HUB = copy("google/xquad", "xquad", revision=revisions.XQUAD, otherwise=XTREME)
 
 
 TASK = TaskSpec(
@@ -27,7 +33,7 @@ TASK = TaskSpec(
     licence="CC BY-SA 4.0",
     format="span",
     languages=LANGUAGES,
-    source=releases.xquad(source("google/xquad", "xquad", otherwise=source("google/xtreme", "XQuAD"))),
+    source=releases.xquad(HUB),
     example=squad_example,
     score=score_squad,
     main_score="mean_f1_em",
