@@ -16,6 +16,7 @@ from xfer import (
     completion,
     config_commands,
     data_commands,
+    doctor,
     listings,
     sharing_commands,
     verbosity,
@@ -279,6 +280,7 @@ def pretrain(
 
 listings.add(app)
 data_commands.add(app)
+doctor.add(app)
 cache_commands.add(app)
 sharing_commands.add(app)
 config_commands.add(app)

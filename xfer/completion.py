@@ -57,3 +57,8 @@ def languages(incomplete: str) -> list[tuple[str, str]]:
         for code in codes
         if code.startswith(last)
     ]
+
+
+def checkable(incomplete: str) -> list[tuple[str, str]]:
+    """Names of tasks and strategies, for `xfer doctor`."""
+    return [*tasks(incomplete), *strategies(incomplete)]

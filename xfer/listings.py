@@ -1,7 +1,6 @@
-"""The commands that list and show what is installed: tasks, strategies, suites, models, plugins; and `doctor`."""
+"""The commands that list and show what is installed: tasks, strategies, suites, models, plugins."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from xfer import bootstrap, completion
-from xfer.core.errors import ExitStatus, UnknownName
+from xfer.core.errors import UnknownName
 from xfer.core.records import Record, Strategy, TaskSpec
 from xfer.verbosity import note
 
@@ -31,10 +30,9 @@ COMPLETED: dict[str, Callable[[str], list[tuple[str, str]]]] = {
 
 
 def add(app: typer.Typer) -> None:
-    """Add `xfer tasks [list|show NAME]` and its sisters, and `xfer doctor`."""
+    """Add `xfer tasks [list|show NAME]` and its sisters."""
     for kind, text in KINDS.items():
         app.add_typer(_group(kind), name=kind, help=text)
-    app.command()(doctor)
 
 
 def _group(kind: str) -> typer.Typer:
@@ -177,59 +175,3 @@ def _text(fields: dict[str, Any]) -> str:
             value = "\n  ".join(["", *(f"{key}: {item}" for key, item in value.items())])
         lines.append(f"{name.replace('_', ' ')}: {value}")
     return "\n".join(lines)
-
-
-def doctor(
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Check this installation: versions, device, plugins, the bundled model."""
-    checks = [(name, *_checked(check)) for name, check in CHECKS.items()]
-    if json_:
-        print(json.dumps([{"check": n, "ok": ok, "detail": detail} for n, ok, detail in checks], indent=2))
-    else:
-        for name, ok, detail in checks:
-            print(f"{'ok  ' if ok else 'FAIL'}  {name}: {detail}")
-    if not all(ok for _, ok, _ in checks):
-        raise typer.Exit(ExitStatus.SOME_FAILED)
-
-
-def _checked(check: Callable[[], str]) -> tuple[bool, str]:
-    try:
-        return True, check()
-    except Exception as error:
-        return False, f"{type(error).__name__}: {error}"
-
-
-def _versions() -> str:
-    import torch
-    import transformers
-
-    return f"Python {sys.version.split()[0]}, torch {torch.__version__}, transformers {transformers.__version__}"
-
-
-def _device() -> str:
-    from xfer.core.encoders.device import choose
-
-    device = choose()
-    return f"{device.kind}, {device.dtype}"
-
-
-def _plugin_check() -> str:
-    toolkit = bootstrap.load()
-    if toolkit.problems:
-        raise RuntimeError("; ".join(problem.message for problem in toolkit.problems))
-    return f"{len(list(_plugins()))} plugins, {len(toolkit.tasks)} tasks, {len(toolkit.strategies)} strategies"
-
-
-def _bundled_model() -> str:
-    from xfer.core.encoders.encoder import Encoder
-    from xfer.core.encoders.models import resolve_model
-
-    toolkit = bootstrap.load()
-    name = toolkit.suites.get("mini").default_model
-    model = resolve_model(name, toolkit.models.get(name))
-    Encoder.load(model.folder)
-    return f"{model.name} {model.fingerprint}"
-
-
-CHECKS = {"versions": _versions, "device": _device, "plugins": _plugin_check, "bundled model": _bundled_model}

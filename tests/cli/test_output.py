@@ -270,9 +270,9 @@ def test_the_version(run_xfer: Run) -> None:
 
 
 def test_doctor_says_what_is_wrong(run_xfer: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xfer import listings
+    from xfer import doctor
 
-    monkeypatch.setattr(listings, "CHECKS", {"good": lambda: "fine", "bad": lambda: 1 / 0})
+    monkeypatch.setattr(doctor, "CHECKS", {"good": lambda toolkit: "fine", "bad": lambda toolkit: 1 / 0})
     outcome = run_xfer("doctor")
     assert outcome == Outcome(3, "ok    good: fine\nFAIL  bad: ZeroDivisionError: division by zero\n", "")
     assert [check["ok"] for check in json.loads(run_xfer("doctor", "--json").out)] == [True, False]
