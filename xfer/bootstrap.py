@@ -26,6 +26,11 @@ def load(settings: object = None, plugin_files: Iterable[Path] = ()) -> Toolkit:
     return _remembered(switches, files, tuple(sys.path))
 
 
+def own() -> Toolkit:
+    """What ships with xfer, whatever else is installed: nothing of that is imported."""
+    return _remembered(Switches(off=True), (), ())
+
+
 @lru_cache(maxsize=8)
 def _remembered(switches: Switches, files: tuple[Path, ...], _path: tuple[str, ...]) -> Toolkit:
     return _load(switches, files, None)

@@ -21,7 +21,7 @@ from xfer import (
     sharing_commands,
     verbosity,
 )
-from xfer.core.errors import ExitStatus, UserError, XferError
+from xfer.core.errors import ExitStatus, UserError, XferError, printable
 from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
 from xfer.version import __version__
@@ -343,11 +343,14 @@ def run_command(arguments: Sequence[str]) -> int:
     except XferError as error:
         if verbosity.asked.verbose:
             traceback.print_exception(error, file=sys.stderr)
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except SystemExit as leaving:
+        if isinstance(leaving.code, str):  # a plugin's command may leave so
+            print(printable(leaving.code), file=sys.stderr)
+            return ExitStatus.INTERNAL
         return int(leaving.code or 0)
     return ExitStatus.DONE
 

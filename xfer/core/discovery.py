@@ -4,8 +4,11 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +19,36 @@ from xfer.core.errors import UserError
 from xfer.core.hookspecs import GROUP
 from xfer.core.registry import BUILTIN
 
+_TIMER = signal.ITIMER_REAL
 _OWNER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 class Refused(Exception):
     """A fault of a plugin that is told by its text alone, without a stack trace."""
+
+
+class TooLong(BaseException):
+    """A plugin came to no end. Not an Exception, for what hangs often catches these."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TooLong when the block takes longer. No limit outside the main thread, and while another alarm runs."""
+    if not seconds or threading.current_thread() is not threading.main_thread() or signal.getitimer(_TIMER)[0]:
+        yield
+        return
+
+    def strike(*_: object) -> None:
+        raise TooLong(f"no end after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(_TIMER, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(_TIMER, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass(frozen=True)
@@ -33,10 +60,12 @@ class Switches:
     allowed: frozenset[str] | None = None
     strict: bool = False
     """Every problem of a plugin raises."""
+    seconds: float = 60.0
+    """Time to import a plugin, and for each of its answers while xfer starts; 0 for no limit."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Switches":
-        """From XFER_NO_PLUGINS, XFER_DISABLE_PLUGINS, XFER_ALLOW_PLUGINS and XFER_STRICT_PLUGINS.
+        """From XFER_NO_PLUGINS, XFER_DISABLE_PLUGINS, XFER_ALLOW_PLUGINS, XFER_STRICT_PLUGINS, XFER_PLUGIN_SECONDS.
 
         Lists are comma-separated entry-point names. Raises UserError for a flag that is neither 0 nor 1.
         """
@@ -46,6 +75,7 @@ class Switches:
             disabled=_listed(environ.get("XFER_DISABLE_PLUGINS", "")),
             allowed=None if allowed is None else _listed(allowed),
             strict=_flag(environ, "XFER_STRICT_PLUGINS"),
+            seconds=_seconds(environ, "XFER_PLUGIN_SECONDS", cls.seconds),
         )
 
     def let_in(self, owner: str) -> bool:
@@ -124,6 +154,17 @@ def _flag(environ: Mapping[str, str], name: str) -> bool:
     if value not in _FLAGS:
         raise UserError(f"{name}={value} is neither on nor off", where="environment", fix=f"{name}=1 or {name}=0")
     return _FLAGS[value]
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", text):
+        raise UserError(
+            f"{name}={text} is no number of seconds", where="environment", fix=f"{name}=60, or 0 for none"
+        )
+    return float(text)
 
 
 def _listed(text: str) -> frozenset[str]:

@@ -8,6 +8,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
+_JOINERS = "\u200c\u200d\u00a0\u3000"
+"""Not printable by Python's count, harmless, and part of texts in Persian, Hindi, French and Chinese."""
+
 
 class ExitStatus(IntEnum):
     """The exit statuses of every `xfer` command."""
@@ -116,6 +119,14 @@ class Problems(UserError):
     def __init__(self, problems: Sequence[UserError]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+
+def printable(text: str) -> str:
+    """`text` as a terminal may show it: control characters, and those that turn the line round, are escaped."""
+    return "".join(
+        char if char == "\n" or char.isprintable() or char in _JOINERS else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def near(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

@@ -19,7 +19,16 @@ import pluggy
 
 from xfer.core import hookspecs
 from xfer.core.data.transforms import Transform
-from xfer.core.discovery import Plugin, Refused, Switches, check_owner, import_file, installed
+from xfer.core.discovery import (
+    Plugin,
+    Refused,
+    Switches,
+    TooLong,
+    check_owner,
+    import_file,
+    installed,
+    time_limit,
+)
 from xfer.core.errors import PluginError, Stopped, UserError, near
 from xfer.core.hookspecs import PROJECT
 from xfer.core.records import Format, ModelSpec, Problem, Record, Strategy, Suite, TaskSpec
@@ -219,7 +228,8 @@ class PluginManager:
         self, plugin: Plugin, doing: str, stage: str, *, needed: bool = False, observer: bool = False
     ) -> Iterator[None]:
         try:
-            yield
+            with time_limit(self.switches.seconds if stage == "load" and not plugin.builtin else 0):
+                yield
         except (KeyboardInterrupt, GeneratorExit, Stopped):
             raise
         except BaseException as error:
@@ -252,7 +262,7 @@ def _items(hook: str, answer: Any) -> list[Any]:
 
 
 def _problem(plugin: Plugin, doing: str, stage: str, error: BaseException) -> Problem:
-    if isinstance(error, Refused):
+    if isinstance(error, Refused | TooLong):
         told, where, detail = str(error), "", ""
     else:
         told = " ".join("".join(traceback.format_exception_only(error)).split())
