@@ -192,14 +192,15 @@ def examples_of(toolkit: Any, settings: Any, task: Any, split: str, language: st
 
 def _needs(target: Names, suite: str, language: Names, revision: Names) -> Sequence[Any]:
     from xfer.core.data.needs import needs
+    from xfer.core.data.sources import hub_ids
 
     toolkit = bootstrap.load()
-    names = _split(target)
     revisions = {name: str(value) for name, value in parse_assignments(revision or (), "--revision").items()}
     known = hub_ids(task for _, task in toolkit.tasks.items())
     for name in revisions:
         if name not in known:
             raise UnknownName("data set of the hub", name, known)
+    names = _split(target)
     if not names:
         chosen = toolkit.suites.get(suite)
         names = [*chosen.targets, *chosen.intermediates]
