@@ -92,10 +92,11 @@ def test_every_module_brings_the_task_of_its_name() -> None:
     assert set(NAMES) <= set(load().tasks.names())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_task_file_is_short(name: str) -> None:
-    lines = (FOLDER / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 70
+def test_task_files_are_short() -> None:
+    """About sixty lines: what tasks share lies in xfer.plugins.shared."""
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in FOLDER.glob("*.py")}
+    assert len(lines) >= 40
+    assert {name: number for name, number in lines.items() if number > 61} == {}
 
 
 def gold(examples: Sequence[PairExample]) -> list[Any]:

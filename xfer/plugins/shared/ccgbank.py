@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xfer.api import DataError, Source
+from xfer.plugins.shared.releases import HUB_SPLITS
 
 _LEAF = re.compile(r"<L (\S+) \S+ \S+ (\S+) \S+>")
 
@@ -42,7 +43,6 @@ def read_two_columns(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
 
 
 ENGLISH = {"en": "default"}
-HUB_SPLITS = {"train": ("train",), "dev": ("validation",), "test": ("test",)}
 OBTAIN = (
     "put your own CCGbank (LDC2005T13) under DATA_ROOT/ccgbank: its folder data/AUTO, or ccg.train, ccg.dev and "
     "ccg.test with words<TAB>tags, or parquet files with the columns tokens and tags"

@@ -13,6 +13,8 @@ from xfer.plugins.shared.originals import read_commonsenseqa, read_laser, read_s
 from xfer.plugins.shared.treebanks import read_treebank
 
 THREE = {split: (split,) for split in ("train", "dev", "test")}
+HUB_SPLITS = {"train": ("train",), "dev": ("validation",), "test": ("test",)}
+"""What most data sets of the hub call the three."""
 TWO = {split: (split,) for split in ("dev", "test")}
 RAW = "https://raw.githubusercontent.com"
 

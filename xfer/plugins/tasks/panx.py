@@ -29,7 +29,7 @@ TASK = TaskSpec(
         Source(
             hub="google/xtreme",
             configs={code: f"PAN-X.{code}" for code in CODES},
-            splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
+            splits=releases.HUB_SPLITS,
             columns=("tokens", "ner_tags"),
             counts=published.PANX,
         )

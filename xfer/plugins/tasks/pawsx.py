@@ -15,7 +15,7 @@ COLUMNS = ("sentence1", "sentence2", "label")
 def copy(hub: str, config: str, **fields: Any) -> Source:
     """One of the hub's copies."""
     configs = {code: config + code for code in published.PAWSX_LANGUAGES}
-    splits = {"train": ("train",), "dev": ("validation",), "test": ("test",)}
+    splits = releases.HUB_SPLITS
     return Source(hub=hub, configs=configs, splits=splits, columns=COLUMNS, counts=published.PAWSX, **fields)
 
 

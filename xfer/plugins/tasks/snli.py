@@ -1,7 +1,7 @@
 """SNLI: natural language inference on image captions, a part of ANLI+."""
 
 from xfer.api import Source, TaskSpec, hookimpl
-from xfer.plugins.shared import revisions
+from xfer.plugins.shared import releases, revisions
 from xfer.plugins.shared.labels import NLI, nli_example, right_or_wrong, score_accuracy
 
 TASK = TaskSpec(
@@ -17,7 +17,7 @@ TASK = TaskSpec(
         hub="stanfordnlp/snli",
         revision=revisions.SNLI,
         configs={"en": "plain_text"},
-        splits={"train": ("train",), "dev": ("validation",), "test": ("test",)},
+        splits=releases.HUB_SPLITS,
         columns=("premise", "hypothesis", "label"),
         counts={"train/en": 550152, "dev/en": 10000, "test/en": 10000},
     ),
