@@ -99,17 +99,17 @@ class RunSettings(Record):
         return _checked(EngineSettings, _section(self.set, "engine"), "engine")
 
     @property
+    def revisions(self) -> dict[str, str]:
+        """Revisions of the hub's data sets, by id: the `data.revision.*` part of `--set`."""
+        return {name: str(value) for name, value in _section(self.set, "data.revision").items()}
+
+    @property
     def translation(self) -> TranslationSettings:
         """The `translate.*` part of `--set`."""
         return _checked(TranslationSettings, _section(self.set, "translate"), "translate")
 
 
 SEVERAL = frozenset({"strategy", "target", "intermediate", "language", "seeds", "plugin"})
-    @property
-    def revisions(self) -> dict[str, str]:
-        """Revisions of the hub's data sets, by id: the `data.revision.*` part of `--set`."""
-        return {name: str(value) for name, value in _section(self.set, "data.revision").items()}
-
 """Settings that take several values."""
 MERGED = frozenset({"set", "limit"})
 """Tables whose entries override one by one."""
@@ -250,6 +250,7 @@ def check_overrides(
     known = [f"train.{field}" for field in TrainSettings.model_fields]
     known += [f"engine.{field}" for field in EngineSettings.model_fields]
     known += [f"translate.{field}" for field in TranslationSettings.model_fields]
+    known += [f"data.revision.{name}" for name in hubs]
     for role in ROLES:
         known += [f"{role}.{field}" for field in TrainSettings.model_fields]
         known += [f"{role}.{task}.{field}" for task in tasks for field in TrainSettings.model_fields]
@@ -257,7 +258,6 @@ def check_overrides(
         known += [f"{name}.{field}" for field in record.options.model_fields]
     fields = {field for record in formats.values() for field in record.options.model_fields}
     known += [f"{task}.{field}" for task in tasks for field in fields]
-    known += [f"data.revision.{name}" for name in hubs]
     accepted = set(known)
     raise_all([_unknown("setting", path, known, "--set") for path in _flat(overrides) if path not in accepted])
 
