@@ -49,6 +49,13 @@ class EngineSettings(Record):
     """"auto": bfloat16 autocast on CUDA, float32 elsewhere."""
     evaluation_tokens: int = Field(16384, ge=64)
     """Tokens in one evaluation batch."""
+    step: Literal["auto", "plain", "flat", "recorded"] = "auto"
+    """"plain": torch's AdamW; "flat": one update over flat buffers; "recorded": flat, and whole steps replayed as
+    CUDA graphs. "auto": recorded on CUDA with a variable-length kernel, plain elsewhere."""
+    embedding: Literal["auto", "full", "compact"] = "auto"
+    """"compact" trains only the rows that occur, which is exact ("full" in masked LM); "auto": so on CUDA."""
+    cache_tokens: int = Field(500_000, ge=0)
+    """Tokenised data of at least so many tokens are kept in the store."""
     checkpoint_seconds: float = Field(300.0, ge=0)
     """Seconds between mid-phase checkpoints; 0 saves after every step."""
     log_seconds: float = Field(1.0, gt=0)

@@ -149,7 +149,7 @@ class Collator:
         return self._tensor(values) if values.dtype.kind in "biuf" else values
 
 
-def _cut(items: np.ndarray, lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+def cut(items: np.ndarray, lengths: np.ndarray, budget: int) -> list[np.ndarray]:
     """Consecutive groups of `items` with at most `budget` tokens each, a longer item alone."""
     ends = np.cumsum(lengths)
     groups, start = [], 0
@@ -174,13 +174,13 @@ def token_budget_batches(features: Features, budget: int, order: str = "length")
         items = np.arange(features.item_count)
     else:
         raise ValueError(f"order is 'length' or 'given', not {order!r}")
-    return _cut(items, lengths[items], budget)
+    return cut(items, lengths[items], budget)
 
 
 def micro_batches(features: Features, items: np.ndarray, budget: int) -> list[np.ndarray]:
     """One optimizer step's items, in their order, in parts of at most `budget` tokens and at least one item."""
     items = np.asarray(items, dtype=np.int64)
-    return _cut(items, features.item_lengths[items], budget)
+    return cut(items, features.item_lengths[items], budget)
 
 
 def concatenate(features: Sequence[Features]) -> tuple[Features, np.ndarray]:

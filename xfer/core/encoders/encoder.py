@@ -157,6 +157,10 @@ class Encoder(nn.Module):
         assert isinstance(embeddings, nn.Embedding)
         return embeddings
 
+    def replace_embeddings(self, table: nn.Embedding) -> None:
+        """Put another table in place of the input embeddings."""
+        self.model.set_input_embeddings(table)
+
     @property
     def fingerprint(self) -> str:
         """sha256 over configuration and encoder weights, 16 hex digits; computed anew at every call."""
@@ -183,6 +187,16 @@ class Encoder(nn.Module):
             self.model.embeddings.requires_grad_(False)
         for layer in self.layers[: max(0, frozen_layers)]:
             layer.requires_grad_(False)
+
+    def checkpoint_activations(self) -> bool:
+        """Compute activations of layers again in the backward pass: less memory, about half more time.
+
+        Returns whether the model knows how. Evaluation is not touched.
+        """
+        if not getattr(self.model, "supports_gradient_checkpointing", False):
+            return False
+        self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        return True
 
     def save(self, folder: str | Path, *, with_lm_head: bool | None = None) -> None:
         """Write config.json and model.safetensors for transformers' `AutoModel`.

@@ -19,10 +19,11 @@ from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.weights import Pooling, load_encoder, load_head, origin, stored_heads
 from xfer.core.engine.inputs import format_code, load_examples, origins, tokeniser
 from xfer.core.engine.predict import predict
+from xfer.core.engine.tokenised import tokenised
 from xfer.core.errors import PluginError, Stopped
 from xfer.core.formats.base import FormatCode
 from xfer.core.metrics.aggregate import standard_error
-from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
+from xfer.core.records import PlannedPhase, Problem, TaskSpec, TaskUse
 from xfer.core.run import Run
 from xfer.core.storage import files
 from xfer.core.streams import numpy_stream
@@ -124,7 +125,8 @@ def _values(
 ) -> dict[str, list[Any]]:
     """Prediction values by language; all languages run as one stream."""
     length = code.options.max_length
-    parts = [code.featurise(found, tokeniser(run), length, training=False) for found in examples.values()]
+    words = tokeniser(run)
+    parts = [tokenised(run, words, code, found, length, training=False) for found in examples.values()]
     stream, _ = concatenate(parts)
     outputs = predict(
         code,
@@ -136,6 +138,7 @@ def _values(
         run.settings.engine.evaluation_tokens,
         pooling,
         lambda done, total: _progress(planned, run, done, total),
+        lambda message: run.tell(Problem(stage="evaluate", message=message, where=f"phase {planned.id}")),
     )
     values = {}
     for number, (language, found) in enumerate(examples.items()):

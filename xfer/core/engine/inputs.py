@@ -8,6 +8,7 @@ from xfer.core.data import load as data
 from xfer.core.data import translation
 from xfer.core.data.sources import revised
 from xfer.core.encoders.tokeniser import Tokeniser
+from xfer.core.engine.tokenised import tokenised
 from xfer.core.errors import DataError, PluginError
 from xfer.core.examples import Row
 from xfer.core.formats.base import FormatCode
@@ -177,7 +178,7 @@ def tokeniser(run: Run) -> Tokeniser:
 
 def training_features(run: Run, code: FormatCode, examples: Sequence[Any], max_length: int) -> Features:
     """Features of training examples; what cannot be used is counted and told."""
-    features = code.featurise(examples, tokeniser(run), max_length, training=True)
+    features = tokenised(run, tokeniser(run), code, examples, max_length, training=True)
     for reason, count in features.dropped.items():
         run.tell(Problem(stage="data", message=f"{code.task.name}: {count} training examples dropped: {reason}"))
     if features.item_count == 0:

@@ -11,12 +11,13 @@ import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
-from xfer.core.batches.batching import Collator, token_budget_batches
+from xfer.core.batches.batching import Collator, cut, token_budget_batches
 from xfer.core.batches.features import Features
 from xfer.core.encoders.device import Device, autocast
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.pooling import hidden_states
 from xfer.core.encoders.tokeniser import Tokeniser
+from xfer.core.engine import memory
 from xfer.core.formats.base import FormatCode
 
 
@@ -30,10 +31,12 @@ def predict(
     budget: int,
     pooling: nn.Module | int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    tell: Callable[[str], None] = lambda message: None,
 ) -> dict[str, np.ndarray]:
     """Outputs of all items in feature order: "item" outputs [items, …], "token" outputs [tokens, …].
 
-    `pooling` is what the head reads: a hidden layer by number, None for the last, or a module over all.
+    `pooling` is what the head reads: a hidden layer by number, None for the last, or a module over all. Where
+    memory runs out, what is left goes on in batches of half the size, which is told.
     """
     encoder.eval()
     for module in (head, pooling):
@@ -49,15 +52,27 @@ def predict(
     )
     results: dict[str, np.ndarray] = {}
     done, total = 0, len(features.tokens)
+    waiting = token_budget_batches(features, budget)[::-1]
     with torch.inference_mode():
-        for items in token_budget_batches(features, budget):
-            batch = collator.batch(items)
-            with autocast(device):
-                hidden = hidden_states(encoder, batch, pooling)
-                outputs = code.outputs(head, hidden, batch)
-            _scatter(results, outputs, code.output_axes, batch, features)
-            done += batch.real_tokens
-            progress(done, total)
+        while waiting:
+            items = waiting.pop()
+            try:
+                batch = collator.batch(items)
+                with autocast(device):
+                    outputs = code.outputs(head, hidden_states(encoder, batch, pooling), batch)
+                _scatter(results, outputs, code.output_axes, batch, features)
+            except Exception as error:
+                if not memory.ran_out(error) or len(items) == 1:
+                    raise
+                budget = int(features.item_lengths[items].sum()) // 2
+            else:
+                done += batch.real_tokens
+                progress(done, total)
+                continue
+            memory.let_go()
+            tell(f"memory ran out: evaluation batches of {budget} tokens from here on")
+            rest = np.concatenate([items, *waiting[::-1]])
+            waiting = cut(rest, features.item_lengths[rest], budget)[::-1]
     return results
 
 

@@ -18,7 +18,9 @@ from xfer.core.batches.sampling import Schedule
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.models import Model, resolve_model
 from xfer.core.encoders.tokeniser import Tokeniser
-from xfer.core.engine.train import Job, Part, make_optimizer, resume, train
+from xfer.core.engine.job import Job, Part
+from xfer.core.engine.optimizers import make_optimizer
+from xfer.core.engine.train import resume, train
 from xfer.core.examples import LineExample
 from xfer.core.formats import MaskedLmOptions
 from xfer.core.formats.masked_lm import MaskedLm

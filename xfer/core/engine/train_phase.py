@@ -31,7 +31,10 @@ from xfer.core.engine.inputs import (
     training_features,
     use_examples,
 )
-from xfer.core.engine.train import Job, Part, make_optimizer, resume, seeded_head, train
+from xfer.core.engine.job import Job, Part
+from xfer.core.engine.optimizers import compact_table, make_optimizer, way
+from xfer.core.engine.tokenised import tokenised
+from xfer.core.engine.train import resume, seeded_head, train
 from xfer.core.formats.base import FormatCode
 from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
 from xfer.core.run import Run
@@ -60,9 +63,9 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 "best_step": state.best_step,
                 "best_score": state.best_score,
                 "shares": list(job.schedule.shares),
+                "origins": origins(run, planned.phase.uses),
                 "heads": {
                     part.code.task.name: {
-                "origins": origins(run, planned.phase.uses),
                         "format": part.code.task.format,
                         "labels": list(part.code.labels),
                         **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),
@@ -104,6 +107,8 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
         groups=[_languages(run, part, use) for part, use in zip(parts, phase.uses, strict=True)],
         exponents=[use.exponent for use in phase.uses],
     )
+    engine, device = run.settings.engine, run.device
+    compact = compact_table(engine, device, encoder, parts, tokeniser(run))
     parameters: dict[str, nn.Parameter] = {
         f"encoder.{name}": p for name, p in encoder.named_parameters() if p.requires_grad
     }
@@ -111,7 +116,11 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
         for prefix, module in head_modules(part, encoder).items():
             module.to(run.device.torch_device)
             parameters |= {f"heads.{prefix}{n}": p for n, p in module.named_parameters()}
-    return Job(planned, encoder, parts, schedule, shared, parameters, make_optimizer(parameters, shared))
+    taken = way(engine, device, encoder)
+    modules = [encoder, *(module for part in parts for module in head_modules(part, encoder).values())]
+    low = modules if device.dtype == "bfloat16" else []
+    optimizer = make_optimizer(parameters, shared, taken, low)
+    return Job(planned, encoder, parts, schedule, shared, parameters, optimizer, compact, taken == "recorded")
 
 
 def head_modules(part: Part, encoder: Encoder) -> dict[str, nn.Module]:
@@ -168,7 +177,7 @@ def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str
         part.head, part.pooling = heads[use.task]
         if first and settings.keep == "best" and task.format != "masked-lm":
             dev = load_examples(run, task, task.dev_split, "en")[: settings.dev_limit]
-            part.dev_features = code.featurise(dev, tokeniser(run), settings.max_length, training=False)
+            part.dev_features = tokenised(run, tokeniser(run), code, dev, settings.max_length, training=False)
             part.dev_examples = dev
     return parts
 

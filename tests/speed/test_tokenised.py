@@ -1,0 +1,132 @@
+"""Tokenised data are made once for the same content, and anew when anything of it changes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.engine.conftest import QUICK, Kit, calm_encoder, kit, rows, training
+from tests.speed.formats import TASKS, Folders, make
+from xfer.core.engine import tokenised as module
+from xfer.core.engine.tokenised import content_key, tokenised
+from xfer.core.engine.train_phase import prepare
+
+__all__ = ["calm_encoder", "kit"]
+STORED = {"engine.cache_tokens": 0}
+
+
+def folders(kit: Kit) -> list[Path]:
+    return sorted(path for path in (kit.store / "cache" / "features").glob("*") if path.is_dir())
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("for_training", [True, False])
+def test_what_is_read_back_is_what_was_made(kit: Kit, tiny_encoder: Folders, name: str, for_training: bool) -> None:
+    setting = make(name, tiny_encoder("xlm-roberta"))
+    run = kit.prepare(set=STORED).run
+    given = (run, setting.tokeniser, setting.code, setting.examples, 32)
+    plain = setting.code.featurise(setting.examples, setting.tokeniser, 32, for_training)
+    for memory in ("fresh", "kept", "restarted"):
+        if memory == "restarted":
+            run.memory.clear()
+        found = tokenised(*given, training=for_training)
+        for part in ("tokens", "offsets", "items", "example"):
+            got, expected = getattr(found, part), getattr(plain, part)
+            assert isinstance(got, np.memmap)
+            assert got.dtype == expected.dtype
+            np.testing.assert_array_equal(got, expected)
+        assert {n: c.axis for n, c in found.columns.items()} == {n: c.axis for n, c in plain.columns.items()}
+        for column, kept in found.columns.items():
+            np.testing.assert_array_equal(kept.values, plain.columns[column].values)
+        assert found.dropped == plain.dropped
+    assert len(folders(kit)) == 1
+
+
+def test_small_sets_are_kept_in_the_process_only(kit: Kit, tiny_encoder: Folders) -> None:
+    setting = make("tagging", tiny_encoder("xlm-roberta"))
+    run = kit.prepare().run
+    given = (run, setting.tokeniser, setting.code, setting.examples, 32)
+    assert tokenised(*given, training=True) is tokenised(*given, training=True)
+    assert tokenised(*given, training=True) is not tokenised(*given, training=False)
+    assert folders(kit) == []
+
+
+def test_whatever_changes_the_features_changes_the_key(tiny_encoder: Folders) -> None:
+    setting, bert = (make("classification", tiny_encoder(kind)) for kind in ("xlm-roberta", "bert"))
+    code, examples, words = setting.code, setting.examples, setting.tokeniser
+    base = content_key(words, code, examples, 32, training=True)
+    assert base == content_key(words, code, list(examples), 32, training=True)
+    assert base is not None
+    other = type(code)(code.task, code.labels[::-1], code.options)
+    renamed = type(code)(code.task.model_copy(update={"version": 2}), code.labels, code.options)
+    longer = type(code)(code.task, code.labels, code.options.model_copy(update={"max_length": 64}))
+    keys = {
+        base,
+        content_key(words, code, examples, 33, training=True),
+        content_key(words, code, examples, 32, training=False),
+        content_key(words, code, examples[:-1], 32, training=True),
+        content_key(words, code, examples[::-1], 32, training=True),
+        content_key(words, code, [replace(examples[0], text="x"), *examples[1:]], 32, training=True),
+        content_key(words, code, [replace(examples[0], label=None), *examples[1:]], 32, training=True),
+        content_key(words, other, examples, 32, training=True),
+        content_key(words, renamed, examples, 32, training=True),
+        content_key(words, longer, examples, 32, training=True),
+        content_key(bert.tokeniser, code, examples, 32, training=True),
+    }
+    assert len(keys) == 11
+
+
+def test_a_changed_format_reads_nothing_of_the_old_one(
+    tiny_encoder: Folders, tmp_path: Path, monkeypatch: Any
+) -> None:
+    setting = make("classification", tiny_encoder("xlm-roberta"))
+    keys = []
+    for text in ("one", "two"):
+        file = tmp_path / "own_format.py"
+        file.write_text(text)
+        module._source.cache_clear()
+        monkeypatch.setattr("xfer.core.formats.classification.__file__", str(file))
+        keys.append(content_key(setting.tokeniser, setting.code, setting.examples, 32, training=True))
+    module._source.cache_clear()
+    assert keys[0] != keys[1]
+
+
+def test_examples_that_are_no_plain_data_are_tokenised_anew(kit: Kit, tiny_encoder: Folders) -> None:
+    setting = make("classification", tiny_encoder("xlm-roberta"))
+    odd = [replace(setting.examples[0], id=object()), *setting.examples[1:]]
+    assert content_key(setting.tokeniser, setting.code, odd, 32, training=True) is None
+    run = kit.prepare(set=STORED).run
+    found = tokenised(run, setting.tokeniser, setting.code, odd, 32, training=True)
+    np.testing.assert_array_equal(found.tokens, setting.features.tokens)
+    assert folders(kit) == []
+
+
+def test_a_run_from_the_store_gives_the_same_rows(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = rows(kit.run(set={**QUICK, **STORED}, target=("toy-class", "toy-pairs")))
+    made = folders(kit)
+    assert len(made) == 4  # training, English and German of one target, one language of the other
+    for path in (kit.store / "phases").iterdir():
+        path.rename(path.with_name(f"{path.name}-away"))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("tokenised again")
+
+    monkeypatch.setattr("xfer.core.formats.classification.Classification.featurise", refuse)
+    monkeypatch.setattr("xfer.core.formats.retrieval.Retrieval.featurise", refuse)
+    again = rows(kit.run(set={**QUICK, **STORED}, target=("toy-class", "toy-pairs")))
+    assert [row.value for row in again] == [row.value for row in first]
+    assert folders(kit) == made
+
+
+def test_a_damaged_entry_is_made_again(kit: Kit) -> None:
+    prepared = kit.prepare(set=STORED)
+    expected = prepare(training(prepared), prepared.run).parts[0].features.tokens.tolist()
+    (folder,) = folders(kit)
+    (folder / "tokens.npy").write_bytes(b"spoilt")
+    again = kit.prepare(set=STORED)
+    assert prepare(training(again), again.run).parts[0].features.tokens.tolist() == expected
+    assert folders(kit) == [folder]
+    assert json.loads((folder / "features.json").read_text())["columns"] == [["labels", "item"]]

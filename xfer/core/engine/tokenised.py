@@ -1,0 +1,120 @@
+"""Tokenised data by content: kept in the process, and large ones in the store, mapped into memory.
+
+What a tokenised data set depends on is hashed: the examples, the tokeniser, the format's options, labels and
+own code, and the length. Nothing else needs to be known to use it again, in another phase, run or process.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xfer.core.batches.features import Column, Features
+from xfer.core.encoders import tokeniser as tokenisers
+from xfer.core.encoders.tokeniser import Tokeniser
+from xfer.core.formats import sequences
+from xfer.core.formats.base import FormatCode
+from xfer.core.plans.planning import SCHEMA
+from xfer.core.run import Run
+from xfer.core.storage import files
+
+_PARTS = ("tokens", "offsets", "items", "example")
+
+
+def tokenised(
+    run: Run, tokeniser: Tokeniser, code: FormatCode, examples: Sequence[Any], max_length: int, *, training: bool
+) -> Features:
+    """`code.featurise`, done once for the same content.
+
+    From `engine.cache_tokens` tokens on they are written to the store and read back as maps of its files, so
+    that memory is the page cache's. What cannot be hashed or written without pickling is made anew every time.
+    """
+    key = content_key(tokeniser, code, examples, max_length, training=training)
+    if key is None:
+        return code.featurise(examples, tokeniser, max_length, training)
+    remembered = ("features", key)
+    if remembered not in run.memory:
+        folder = run.store.feature_folder(key)
+        found = _read(folder)
+        if found is None:
+            found = code.featurise(examples, tokeniser, max_length, training)
+            if len(found.tokens) >= run.settings.engine.cache_tokens and _plain(found):
+                _write(folder, found)
+                found = _read(folder) or found
+        run.memory[remembered] = found
+    features: Features = run.memory[remembered]
+    return features
+
+
+def content_key(
+    tokeniser: Tokeniser, code: FormatCode, examples: Sequence[Any], max_length: int, *, training: bool
+) -> str | None:
+    """sha256 of all that the features follow from, 32 hex digits; None for examples that are no plain data."""
+    described = [
+        SCHEMA,
+        np.__version__,
+        tokeniser.fingerprint,
+        (tokeniser.pad_id, tokeniser.mask_id, tokeniser.special_ids, tokeniser.size),
+        (code.task.name, code.task.version, code.task.format, code.task.labels, code.labels),
+        code.options.model_dump(mode="json"),
+        (max_length, training),
+        [_source(name) for name in (type(code).__module__, sequences.__name__, tokenisers.__name__)],
+    ]
+    digest = hashlib.sha256(json.dumps(described).encode())
+    try:
+        for start in range(0, len(examples), 4096):
+            digest.update(json.dumps(examples[start : start + 4096], default=_fields).encode())
+    except (TypeError, ValueError):
+        return None
+    return digest.hexdigest()[:32]
+
+
+def _fields(example: Any) -> list[Any]:
+    """An example as JSON takes it: its kind, and its fields in order."""
+    if not is_dataclass(example):
+        raise TypeError(f"{type(example).__name__} is no plain data")
+    return [type(example).__name__, *(getattr(example, name) for name in example.__dataclass_fields__)]
+
+
+@cache
+def _source(module: str) -> str:
+    """sha256 of a module's file: whoever changes a format's code must not read features of the old one."""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path and Path(path).is_file() else module
+
+
+def _plain(features: Features) -> bool:
+    return all(column.values.dtype.kind in "biufU" for column in features.columns.values())
+
+
+def _write(folder: Path, features: Features) -> None:
+    files.ensure_folder(folder.parent)
+    with files.committed_folder(folder) as temporary:
+        for name in _PARTS:
+            np.save(temporary / f"{name}.npy", getattr(features, name), allow_pickle=False)
+        for number, column in enumerate(features.columns.values()):
+            np.save(temporary / f"column-{number}.npy", column.values, allow_pickle=False)
+        columns = [[name, column.axis] for name, column in features.columns.items()]
+        files.write_json(temporary / "features.json", {"columns": columns, "dropped": features.dropped})
+
+
+def _read(folder: Path) -> Features | None:
+    """The features of a committed folder, or None; one that does not verify is removed."""
+    if not files.is_committed(folder):
+        return None
+    if files.verify(folder):
+        files.remove(folder)
+        return None
+    about = files.read_json(folder / "features.json")
+    parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _PARTS}
+    columns = {
+        name: Column(axis, np.load(folder / f"column-{number}.npy", mmap_mode="r", allow_pickle=False))
+        for number, (name, axis) in enumerate(about["columns"])
+    }
+    return Features(**parts, columns=columns, dropped=about["dropped"])
