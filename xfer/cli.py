@@ -240,6 +240,7 @@ def compare(
     format: Annotated[str, typer.Option(metavar="NAME", help="table, markdown, json, csv, latex, html.")] = "table",
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
     mixed: Annotated[bool, typer.Option(help="Average rows of unlike signatures, and mark them.")] = False,
+    plugin: PluginOption = None,
     json_: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Compare strategies: scores, deltas over a baseline, languages, what is missing."""
@@ -251,7 +252,7 @@ def compare(
         language=_split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
         against=against,
     )  # fmt: skip
-    text = results.report(comparison, "json" if json_ else format)
+    text = results.report(comparison, "json" if json_ else format, plugin or ())
     if output is None:
         sys.stdout.write(text)
     else:

@@ -142,11 +142,11 @@ def _of_latest(rows: list[ResultRow]) -> tuple[list[ResultRow], list[str]]:
     return kept, [f"left out, other suite or model: {', '.join(others)}"] if others else []
 
 
-def report(comparison: "Comparison", format: str) -> str:
-    """A comparison as text in a built-in format or one that a plugin brings."""
+def report(comparison: "Comparison", format: str, plugin: Sequence[Path] = ()) -> str:
+    """A comparison as text in a built-in format or one that a plugin brings, also from a file."""
     from xfer.core.reports import FORMATS
 
-    answer = bootstrap.load().manager.first("xfer_render_report", comparison=comparison, format=format)
+    answer = bootstrap.load(None, tuple(plugin)).manager.first("xfer_render_report", comparison=comparison, format=format)
     if answer is None:
         raise UnknownName("report format", format, FORMATS)
     return str(answer[0])
