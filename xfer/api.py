@@ -28,7 +28,7 @@ from xfer.core.records import (
 from xfer.core.data.transforms import Transform
 from xfer.core.plans.strategy_steps import (
     ENGLISH, Listed, Numbers, intermediate_phases, other_languages, target_phases, text_use, translations,
-    with_budget, wrapped_phases,
+    with_budget, with_sampling, wrapped_phases,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ __all__ = [
     "Strategy", "TaskUse", "TrainSettings", "Transform", "intermediate_phases", "target_phases",
     # parts of plans
     "ENGLISH", "PRETRAINED", "Listed", "Numbers", "other_languages", "text_use", "translations", "with_budget",
+    "with_sampling",
     "wrapped_phases",
     # errors
     "DataError", "UnknownName", "UserError", "near",

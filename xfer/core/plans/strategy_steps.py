@@ -15,7 +15,7 @@ from pydantic import BeforeValidator
 
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.plans.start_points import checked_params, strategy_text
-from xfer.core.records import Phase, PlanContext, TaskSpec, TaskUse
+from xfer.core.records import Phase, PlanContext, Sampling, TaskSpec, TaskUse
 
 ENGLISH = "en"
 MACHINE = "mt"
@@ -55,6 +55,34 @@ def intermediate_phases(context: PlanContext, text: str) -> tuple[Phase, ...]:
             )
         )
     return tuple(phases)
+
+
+def with_sampling(phases: Sequence[Phase], sampling: Sampling, weights: Sequence[float] = ()) -> tuple[Phase, ...]:
+    """The training phases with mixed tasks sharing the steps in this way; `weights` in the order of the tasks.
+
+    Phases of one task stay as they are. Raises UserError where `sampling` and `weights` do not fit each other or a
+    mix of another number of tasks.
+    """
+    given = sampling.kind == "weights"
+    if given != bool(weights):
+        raise UserError(
+            f"sampling={sampling.kind} with weights {list(weights)}",
+            fix="sampling=weights takes one weight for every task of the mix, and only it: weights=3,1",
+        )
+    done = []
+    for phase in phases:
+        if len(phase.uses) < 2:
+            done.append(phase)
+            continue
+        if given and (len(weights) != len(phase.uses) or min(weights) <= 0):
+            names = ", ".join(use.task for use in phase.uses)
+            raise UserError(f"weights {list(weights)} for {len(phase.uses)} tasks: {names}", fix="one above 0 each")
+        shares = weights if given else [None] * len(phase.uses)
+        uses = tuple(
+            use.model_copy(update={"weight": share}) for use, share in zip(phase.uses, shares, strict=True)
+        )
+        done.append(phase.model_copy(update={"sampling": sampling, "uses": uses}))
+    return tuple(done)
 
 
 def with_budget(phases: Sequence[Phase], budget: int) -> tuple[Phase, ...]:
