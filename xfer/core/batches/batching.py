@@ -78,11 +78,11 @@ class Collator:
             return host.pin_memory().to(self._device, non_blocking=True)
         return host.to(self._device)
 
-    def batch(self, items: np.ndarray) -> Batch:
+    def batch(self, items: np.ndarray, multiple: int | None = None) -> Batch:
         """The stream of these items, in the order given where the batch is in item order.
 
-        Integer columns become int64, floating ones float32; others stay NumPy arrays. Token columns cover
-        filler too, with -100, False or 0.
+        `multiple` stands for `filler_multiple` in this batch. Integer columns become int64, floating ones
+        float32; others stay NumPy arrays. Token columns cover filler too, with -100, False or 0.
         """
         features = self._features
         items = np.asarray(items, dtype=np.int64)
@@ -96,8 +96,9 @@ class Collator:
         token_index = _ranges(features.offsets[sequences[order]], laid)
         real = len(token_index)
         filler = np.zeros(0, dtype=np.int64)
-        if self._multiple is not None:
-            filler = _filler_lengths(real, int(laid.max()), self._multiple)
+        multiple = multiple or self._multiple
+        if multiple is not None:
+            filler = _filler_lengths(real, int(laid.max()), multiple)
         all_lengths = np.concatenate([laid, filler])
         cu = np.concatenate([[0], np.cumsum(all_lengths)])
         total = int(cu[-1])

@@ -34,6 +34,7 @@ from xfer.core.engine.job import (
     weights,
 )
 from xfer.core.engine.predict import predict
+from xfer.core.engine.recorded import Recorder
 from xfer.core.engine.step import take_step
 from xfer.core.errors import NonFinite, Stopped
 from xfer.core.formats.base import FormatCode
@@ -50,7 +51,8 @@ def train(job: Job, run: Run, state: State) -> State:
     """
     last_log = last_save = time.monotonic()
     tokens = logged_steps = 0
-    loss_sum = 0.0
+    loss_sum: float | torch.Tensor = 0.0
+    recorder = Recorder(job, run.device) if job.recorded else None
     started, first_step = time.monotonic(), state.step
     counted = started
     while state.step < job.schedule.total_steps:
@@ -59,7 +61,8 @@ def train(job: Job, run: Run, state: State) -> State:
         part = job.parts[use]
         _train_mode(job)
         drawn = part.drawn(items, job.schedule.epoch(step))
-        loss, real_tokens = take_step(job, part, drawn, state, run.device, tokeniser(run), run.tell)
+        taken = recorder.take(part, drawn, state) if recorder else None
+        loss, real_tokens = taken or take_step(job, part, drawn, state, run.device, tokeniser(run), run.tell)
         tokens, loss_sum, logged_steps = tokens + real_tokens, loss_sum + loss, logged_steps + 1
         state.step = step + 1
         if number := snapshot_number(state.step, job.schedule.total_steps, job.settings.snapshots):
@@ -68,13 +71,14 @@ def train(job: Job, run: Run, state: State) -> State:
         state.seconds, counted = state.seconds + now - counted, now
         final = state.step == job.schedule.total_steps
         if final or now - last_log >= run.settings.engine.log_seconds:
+            _check(recorder)
             rate = tokens / max(now - last_log, 1e-9)
             left = (now - started) / (state.step - first_step) * (job.schedule.total_steps - state.step)
             snapshot = Snapshot(
                 step=state.step,
                 total_steps=job.schedule.total_steps,
                 task=part.code.task.name,
-                loss=loss_sum / logged_steps,
+                loss=float(loss_sum) / logged_steps,
                 learning_rate=learning_rate(job.settings, step, job.schedule.total_steps),
                 tokens_per_second=rate,
                 seconds_left=left,
@@ -84,11 +88,13 @@ def train(job: Job, run: Run, state: State) -> State:
             _observed(job, run, snapshot)
             last_log, tokens, loss_sum, logged_steps = now, 0, 0.0, 0
         if job.settings.keep == "best" and (final or state.step % job.settings.eval_every == 0):
+            _check(recorder)
             _keep_best(job, run, state)
             if state.without_gain >= job.settings.patience:
                 break
         stopping = run.stop_requested()
         if not final and (stopping or now - last_save >= run.settings.engine.checkpoint_seconds):
+            _check(recorder)
             _save(job, run, state)
             last_save = time.monotonic()
         if stopping and not final:
@@ -106,6 +112,12 @@ def train(job: Job, run: Run, state: State) -> State:
             fix="a lower learning rate (--set train.lr=…)",
         )
     return state
+
+
+def _check(recorder: Recorder | None) -> None:
+    """Steps that are computed apart from the host must have been finite before anything is told or kept of them."""
+    if recorder is not None:
+        recorder.check()
 
 
 def _finish(job: Job, state: State) -> None:
