@@ -19,6 +19,7 @@ from xfer import (
     doctor,
     listings,
     sharing_commands,
+    status_commands,
     verbosity,
 )
 from xfer.core.errors import ExitStatus, UserError, XferError, printable
@@ -284,6 +285,7 @@ data_commands.add(app)
 doctor.add(app)
 cache_commands.add(app)
 sharing_commands.add(app)
+status_commands.add(app)
 config_commands.add(app)
 
 

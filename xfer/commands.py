@@ -137,6 +137,7 @@ def execute(prepared: Prepared) -> RunResult:
     from xfer.core.engine import execute as engine
     from xfer.core.engine.signals import StopFlag
     from xfer.core.plans import forecast
+    from xfer.status import Recorder
 
     work, plan = prepared.run, prepared.plan
     for problem in work.toolkit.manager.problems:
@@ -145,6 +146,7 @@ def execute(prepared: Prepared) -> RunResult:
     forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
     work.name = work.name or work.store.new_run_name()
     work.store.start_run(work.name, _settings_document(prepared), plan)
+    work.reporter = Recorder(work.reporter, work.store.run_folder(work.name))
     outcome: engine.Outcome | None = None
     with StopFlag() as flag:
         work.stop_requested = lambda: bool(flag.requested)

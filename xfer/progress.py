@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from xfer import verbosity
@@ -10,6 +12,8 @@ from xfer.core.run import Reporter, Snapshot
 
 LINE_SECONDS = 10.0
 """Without a terminal: seconds between lines of one phase."""
+NEXT = 3
+"""Phases that the live view names before they begin."""
 
 
 def reporter(quiet: bool = False) -> Reporter:
@@ -37,9 +41,14 @@ class LineReporter(Reporter):
         self._seconds = seconds
         self._last = 0.0
         self._head = ""
+        self._reused = 0
 
     def _say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if self._reused:
+            print(_reused_text(self._reused), file=sys.stderr, flush=True)
+            self._reused = 0
+        if text:
+            print(text, file=sys.stderr, flush=True)
 
     def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
         """A phase begins."""
@@ -48,80 +57,164 @@ class LineReporter(Reporter):
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """A line every few seconds."""
+        self._now_and_then(_snapshot_text(snapshot))
+
+    def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
+        """A line every few seconds."""
+        if done < total:
+            self._now_and_then(evaluation_text(done, total))
+
+    def _now_and_then(self, text: str) -> None:
         if time.monotonic() - self._last >= self._seconds:
             self._last = time.monotonic()
-            self._say(f"{self._head}: {_progress_text(snapshot)}")
+            self._say(f"{self._head}: {text}")
 
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
-        """A phase ended."""
-        if not reused:
+        """A phase ended; those that were stored are counted and told together."""
+        if reused:
+            self._reused += 1
+        else:
             self._say(f"{self._head}: done in {seconds:.1f} s")
+
+    def phase_failed(self, planned: PlannedPhase, reason: str) -> None:
+        """Told at once."""
+        self._say(f"failed: {describe(planned)}: {reason}")
 
     def problem(self, problem: Problem) -> None:
         """Told at once."""
         self._say(f"note: {problem.message}")
 
+    def close(self) -> None:
+        """Tell of stored phases that nothing came after."""
+        self._say("")
+
 
 class BarReporter(Reporter):
-    """A progress bar for the phase at work; finished phases stay as lines above it."""
+    """A live view: how the run stands, a bar for the phase at work, what comes next.
+
+    Finished phases stay as lines above it.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
 
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}", markup=False),
-            console=Console(stderr=True),
-            transient=True,
-        )
         self._bar: Any = None
         self._head = ""
+        self._waiting: dict[str, str] = {}
+        """Phases that are not done, by id, in the order of the plan."""
+        self._counts = Counter[str]()
+        self._total = 0
+        self._begun = time.monotonic()
+        self._progress = _board(self, Console(stderr=True))
+
+    def run_started(self, phases: Sequence[PlannedPhase]) -> None:
+        """Everything is still to be done."""
+        self._waiting = {planned.id: describe(planned) for planned in phases}
+        self._total = len(phases)
+
+    def summary(self) -> str:
+        """How the run stands, in a line."""
+        counts = ", ".join(f"{number} {state}" for state, number in self._counts.items()) or "none done"
+        return f"{self._total} phases: {counts}; {duration(time.monotonic() - self._begun)} since the start"
+
+    def following(self) -> str:
+        """What comes next, in a line; "" at the end."""
+        names = list(self._waiting.values())
+        more = f"; {len(names) - NEXT} more" if len(names) > NEXT else ""
+        return f"then {'; '.join(names[:NEXT])}{more}" if names else ""
 
     def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
         """A new bar."""
+        self._waiting.pop(planned.id, None)
         self._progress.start()
         self._head = f"[{position}/{total}] {describe(planned)}"
         self._bar = self._progress.add_task(self._head, total=None, text="")
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """The bar moves on."""
-        self._progress.update(
-            self._bar, completed=snapshot.step, total=snapshot.total_steps, text=_progress_text(snapshot)
-        )
+        if self._bar is not None:
+            self._progress.update(
+                self._bar, completed=snapshot.step, total=snapshot.total_steps, text=_snapshot_text(snapshot)
+            )
 
     def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
         """The bar counts tokens."""
         if self._bar is not None:
-            self._progress.update(self._bar, completed=done, total=total, text=f"{done:,}/{total:,} tokens")
+            self._progress.update(self._bar, completed=done, total=total, text=evaluation_text(done, total))
 
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
+        """The bar gives way to a line; phases that were stored are only counted."""
+        self._waiting.pop(planned.id, None)
+        self._counts["reused" if reused else "done"] += 1
+        if not reused:
+            self._ended(f"{self._head}: {seconds:.1f} s")
+
+    def phase_failed(self, planned: PlannedPhase, reason: str) -> None:
         """The bar gives way to a line."""
-        if reused:
-            return
-        self._progress.remove_task(self._bar)
-        self._bar = None
-        self._progress.console.print(f"{self._head}: {seconds:.1f} s", markup=False, highlight=False)
-        self._progress.stop()
+        self._waiting.pop(planned.id, None)
+        self._counts["failed"] += 1
+        self._ended(f"failed: {describe(planned)}: {reason}")
+
+    def _ended(self, line: str) -> None:
+        if self._bar is not None:
+            self._progress.remove_task(self._bar)
+            self._bar = None
+        self._progress.console.print(line, markup=False, highlight=False)
 
     def problem(self, problem: Problem) -> None:
         """Told above the bar."""
         self._progress.console.print(f"note: {problem.message}", markup=False, highlight=False)
 
     def close(self) -> None:
-        """Give the terminal its cursor back, also where a phase was cut short."""
+        """Give the terminal its cursor back, also where a phase was cut short; say what was reused."""
         self._progress.stop()
+        if reused := self._counts.pop("reused", 0):
+            self._progress.console.print(_reused_text(reused), markup=False, highlight=False)
 
 
-def _progress_text(snapshot: Snapshot) -> str:
-    return (
-        f"{snapshot.step}/{snapshot.total_steps} steps, loss {snapshot.loss:.3f}, "
-        f"{snapshot.tokens_per_second:,.0f} tokens/s, {_duration(snapshot.seconds_left)} left"
+def _board(view: BarReporter, console: Any) -> Any:
+    """rich's progress bars between the summary of a run and what comes next; rich loads here."""
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.text import Text
+
+    class Board(Progress):
+        def get_renderables(self) -> Any:
+            width: Any = {"no_wrap": True, "overflow": "ellipsis"}
+            yield Text(view.summary(), style="bold", **width)
+            yield from super().get_renderables()
+            yield Text(view.following(), style="dim", **width)
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[text]}", markup=False),
     )
+    return Board(*columns, console=console, transient=True)
 
 
-def _duration(seconds: float) -> str:
+def training_text(step: int, total: int, loss: float, tokens_per_second: float, seconds_left: float) -> str:
+    """How far a training phase is."""
+    pace = f"{tokens_per_second:,.0f} tokens/s, {duration(seconds_left)} left"
+    return f"{step}/{total} steps, loss {loss:.3f}, {pace}"
+
+
+def evaluation_text(done: int, total: int) -> str:
+    """How far an evaluation is."""
+    return f"{done:,}/{total:,} tokens"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as minutes and seconds, or hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _snapshot_text(snapshot: Snapshot) -> str:
+    return training_text(
+        snapshot.step, snapshot.total_steps, snapshot.loss, snapshot.tokens_per_second, snapshot.seconds_left
+    )
+
+
+def _reused_text(count: int) -> str:
+    return f"reused from the store: {count} phase{'s' if count > 1 else ''}"

@@ -65,7 +65,7 @@ def test_run_prints_one_document(run_xfer: Run, line: list[str], store: Path) ->
     written = [json.loads(row) for row in (store / "runs" / "json" / "results.jsonl").read_text().splitlines()]
     assert written == document["results"]
     assert {path.name for path in (store / "runs" / "json").iterdir()} == {
-        "run.toml", "plan.json", "results.jsonl", "problems.jsonl",
+        "run.toml", "plan.json", "progress.json", "results.jsonl", "problems.jsonl",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pluggy
 
 from xfer.core.data.transforms import Transform
-from xfer.core.records import Format, ModelSpec, Phase, Plan, Problem, Strategy, Suite, TaskSpec
+from xfer.core.records import Format, ModelSpec, Phase, Plan, PlannedPhase, Problem, Strategy, Suite, TaskSpec
 
 PROJECT = "xfer"
 GROUP = "xfer.plugins"
@@ -115,15 +115,15 @@ def xfer_executor(name: str, settings: Any) -> Any:
 
 
 @hookspec
-def xfer_phase_started(run: Any, phase: Phase) -> None:
-    """Observe: a phase begins."""
+def xfer_phase_started(run: Any, phase: Phase, planned: PlannedPhase) -> None:
+    """Observe: a phase begins. `planned` is the phase with its id, seed and settings."""
 
 
 @hookspec
-def xfer_step_logged(run: Any, phase: Phase, snapshot: Any) -> None:
+def xfer_step_logged(run: Any, phase: Phase, planned: PlannedPhase, snapshot: Any) -> None:
     """Observe: the training loop logs a step (every few seconds). `snapshot` is frozen."""
 
 
 @hookspec
-def xfer_phase_finished(run: Any, phase: Phase, outcome: Any) -> None:
-    """Observe: a phase ended; also told when it was found in the store or failed."""
+def xfer_phase_finished(run: Any, phase: Phase, planned: PlannedPhase, outcome: Any) -> None:
+    """Observe: a phase ended. `outcome` is "computed", "reused" (it was stored) or the error it failed with."""

@@ -1,6 +1,6 @@
 """What every stop of a run needs at hand: settings, plugins, model, store, reporter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,9 @@ class Snapshot:
 class Reporter:
     """What a run tells while it works. The default tells nothing; the command line draws progress bars."""
 
+    def run_started(self, phases: Sequence[PlannedPhase]) -> None:
+        """The phases of the plan, in their order, before the first of them."""
+
     def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
         """A phase begins."""
 
@@ -71,6 +74,9 @@ class Reporter:
 
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
         """A phase ended, or was found in the store."""
+
+    def phase_failed(self, planned: PlannedPhase, reason: str) -> None:
+        """A phase failed, or cannot run for want of one that did; others go on."""
 
     def problem(self, problem: Problem) -> None:
         """Something did not stop the run but must be told."""

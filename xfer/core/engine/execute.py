@@ -69,16 +69,18 @@ def execute(plan: Plan, run: Run) -> Outcome:
     for problem in run.store.problems:
         run.tell(problem)
     outcome = Outcome(rows=[], problems=run.problems)
+    run.reporter.run_started(plan.phases)
     for position, planned in enumerate(plan.phases, start=1):
         if planned.id not in needed:
             outcome.reused += 1
             run.reporter.phase_finished(planned, 0.0, reused=True)
-            run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="reused")
+            _observe("xfer_phase_finished", planned, run, outcome="reused")
             continue
         required = (*planned.needs, *planned.parents)
         broken = next((parent for parent in required if parent in outcome.failed), None)
         if broken is not None:
             outcome.failed[planned.id] = f"its parent {broken} failed"
+            run.reporter.phase_failed(planned, outcome.failed[planned.id])
             continue
         if run.stop_requested():
             raise Stopped(
@@ -88,13 +90,15 @@ def execute(plan: Plan, run: Run) -> Outcome:
         try:
             _run_one(planned, run, position, len(plan.phases))
             outcome.computed += 1
-        except FATAL:
+        except FATAL as error:
+            _observe("xfer_phase_finished", planned, run, outcome=error)
             raise
         except XferError as error:
             outcome.failed[planned.id] = error.what
             outcome.causes.append(error)
             run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
-            run.toolkit.manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome=error)
+            run.reporter.phase_failed(planned, error.what)
+            _observe("xfer_phase_finished", planned, run, outcome=error)
         _release_weights(plan, run, done=plan.phases[:position])
     outcome.rows = result_rows(plan, run, outcome.failed)
     return outcome
@@ -124,15 +128,20 @@ def _run_one(planned: PlannedPhase, run: Run, position: int, total: int) -> None
     manager = run.toolkit.manager
     with phase_lock(run.store, planned.id):
         if run.store.has_phase(planned.id) and not run.store.dropped_weights(planned.id):
+            run.reporter.phase_finished(planned, 0.0, reused=True)
             return  # another process finished it since the plan was looked at
         run.reporter.phase_started(planned, position, total)
-        manager.observe("xfer_phase_started", run=run, phase=planned.phase)
+        _observe("xfer_phase_started", planned, run)
         started = time.monotonic()
         with _attributed(planned, run):
             if manager.first("xfer_run_phase", phase=planned, run=run) is None:
                 raise PluginError(f"nobody runs phases of the kind {planned.phase.does!r}")
         run.reporter.phase_finished(planned, time.monotonic() - started, reused=False)
-        manager.observe("xfer_phase_finished", run=run, phase=planned.phase, outcome="computed")
+        _observe("xfer_phase_finished", planned, run, outcome="computed")
+
+
+def _observe(hook: str, planned: PlannedPhase, run: Run, **more: Any) -> None:
+    run.toolkit.manager.observe(hook, run=run, phase=planned.phase, planned=planned, **more)
 
 
 @contextmanager

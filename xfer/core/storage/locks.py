@@ -57,6 +57,20 @@ def phase_lock(store: Store, id: str, wait: bool = False) -> Iterator[None]:
         _release(path, descriptor)
 
 
+def worker(store: Store, id: str) -> Process | None:
+    """Who works on a phase now; None for nobody, or one that died."""
+    owner_file = _owner_file((store.root / "locks" / id).absolute())
+    owner = _read_owner(owner_file)
+    if owner is None:
+        return None
+    alive = is_alive(owner.tag, owner.pid, owner.started)
+    try:
+        fresh = time.time() - owner_file.stat().st_mtime < STALE
+    except OSError:
+        return None
+    return owner if alive or (alive is None and fresh) else None
+
+
 def _acquire(path: Path) -> int:
     """The open lock file, locked and owned; raises Locked."""
     with _held_guard:  # record locks do not tell threads of one process apart
