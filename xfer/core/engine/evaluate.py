@@ -123,7 +123,15 @@ def _values(
     examples: Mapping[str, Sequence[Any]],
     pooling: Pooling,
 ) -> dict[str, list[Any]]:
-    """Prediction values by language; all languages run as one stream."""
+    """Prediction values by language; all languages run as one stream, but texts that are mined one by one.
+
+    Those have up to a million sentences a language, whose embeddings stay in memory until they are matched.
+    """
+    if code.task.tune is not None and len(examples) > 1:
+        return {
+            language: _values(planned, run, code, encoder, head, {language: found}, pooling)[language]
+            for language, found in examples.items()
+        }
     length = code.options.max_length
     words = tokeniser(run)
     parts = [tokenised(run, words, code, found, length, training=False) for found in examples.values()]

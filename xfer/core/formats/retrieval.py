@@ -69,8 +69,9 @@ class Retrieval(FormatCode):
         Mining follows XTREME: equal sentences are collapsed, and pairs with a sentence that occurs more than
         once are left out, since its text names no single id.
         """
-        target = features.columns["side"].values == TARGET
-        return self._matched(examples, outputs["embedding"][~target], outputs["embedding"][target])
+        # Sources come first; slices are no copies, and there may be a million sentences.
+        sources = int((features.columns["side"].values == SOURCE).sum())
+        return self._matched(examples, outputs["embedding"][:sources], outputs["embedding"][sources:])
 
     def limited(self, values: list[Value], examples: Sequence[PairExample], limit: int | None) -> list[Value]:
         """A limit cuts queries, never what they search: later ones count as not asked. Mining stays whole."""
@@ -117,7 +118,8 @@ class Retrieval(FormatCode):
         if not len(owners[SOURCE]) or not len(owners[TARGET]):
             return values
         kept, mapping = zip(*(unique_texts(_texts(examples, side)) for side in (SOURCE, TARGET)), strict=True)
-        pairs = mine(sources[kept[SOURCE]], targets[kept[TARGET]], self.options.neighbours)
+        found_in = [_rows(side, rows) for side, rows in zip((sources, targets), kept, strict=True)]
+        pairs = mine(found_in[SOURCE], found_in[TARGET], self.options.neighbours)
         single = [occurring_once(groups) for groups in mapping]
         for source, target, margin in zip(*(column.tolist() for column in pairs), strict=True):
             if single[SOURCE][source] and single[TARGET][target]:
@@ -140,6 +142,11 @@ def trigrams(texts: Sequence[str]) -> np.ndarray:
     cells = np.repeat(np.arange(len(texts)), lengths) * TRIGRAM_WIDTH + bucket.astype(np.int64)
     counts = np.bincount(cells, minlength=len(texts) * TRIGRAM_WIDTH)
     return counts.reshape(len(texts), TRIGRAM_WIDTH).astype(np.float32)
+
+
+def _rows(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows, in order and each at most once; the matrix itself where that is all of them."""
+    return matrix if len(rows) == len(matrix) else matrix[rows]
 
 
 def _side(example: PairExample, side: int) -> str | None:
