@@ -269,11 +269,11 @@ for task, language in ((xquad.TASK, "de"), (squad_v1.TASK, "en"), (snli.TASK, "e
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Knows nothing of google, guards rajpurkar's data, and fails otherwise."""
+    """Knows nothing of google, guards rajpurkar's data, and fails otherwise (not with 500, which is tried again)."""
 
     def do_GET(self) -> None:
         answers = {"google": (404, "RepoNotFound"), "rajpurkar": (403, "GatedRepo")}
-        status, code = next((answers[owner] for owner in answers if owner in self.path), (500, ""))
+        status, code = next((answers[owner] for owner in answers if owner in self.path), (400, ""))
         self.send_response(status)
         self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")
