@@ -269,7 +269,7 @@ for task, language in ((xquad.TASK, "de"), (squad_v1.TASK, "en"), (snli.TASK, "e
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Knows nothing of google, guards rajpurkar's data, and fails otherwise (not with 500, which is tried again)."""
+    """Knows nothing of google, guards rajpurkar's data, and fails otherwise (with what is not tried again)."""
 
     def do_GET(self) -> None:
         answers = {"google": (404, "RepoNotFound"), "rajpurkar": (403, "GatedRepo")}
