@@ -168,6 +168,9 @@ def _run_folders(place: Path) -> list[Path]:
 def _rows_of(folder: Path) -> list[ResultRow]:
     from pydantic import ValidationError
 
+    from xfer.core.storage.store import check_run
+
+    check_run(folder)
     rows = []
     for number, line in enumerate(_json_lines(folder / "results.jsonl"), start=1):
         try:

@@ -65,7 +65,7 @@ def test_run_prints_one_document(run_xfer: Run, line: list[str], store: Path) ->
     written = [json.loads(row) for row in (store / "runs" / "json" / "results.jsonl").read_text().splitlines()]
     assert written == document["results"]
     assert {path.name for path in (store / "runs" / "json").iterdir()} == {
-        "run.toml", "plan.json", "progress.json", "results.jsonl", "problems.jsonl",
+        "DONE", "run.toml", "plan.json", "progress.json", "results.jsonl", "problems.jsonl",
     }  # fmt: skip
 
 
@@ -219,6 +219,8 @@ def test_a_torn_result_file_is_told(run_xfer: Run, store: Path, tmp_path: Path) 
     shutil.copytree(store / "runs", tmp_path / "runs")
     path = tmp_path / "runs" / "first" / "results.jsonl"
     path.write_text('{"run": "first"}\n' + path.read_text())
+    assert run_xfer("compare", tmp_path / "runs" / "first").status == 7
+    (path.parent / "DONE").unlink()  # which knows the checksums
     outcome = run_xfer("compare", tmp_path / "runs" / "first")
     assert outcome.status == 2
     assert f"where: {path} line 1" in outcome.err

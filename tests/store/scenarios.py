@@ -70,7 +70,8 @@ def read_run(store: Store) -> dict[str, Any]:
     if "run" not in store.runs():
         return {"settings": None, "plan": None, "problems": None}
     run = store.load_run("run")
-    return {"settings": run.settings, "plan": run.plan.problems[0].message, "problems": run.problems[0].message}
+    told = run.problems[0].message if run.problems else None
+    return {"settings": run.settings, "plan": run.plan.problems[0].message, "problems": told}
 
 
 def append(store: Store, text: str) -> None:

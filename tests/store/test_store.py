@@ -212,6 +212,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     store.write_run("first", {}, plan(), [], [])
     assert store.load_run("first").results == ()
     assert sorted(path.name for path in store.run_folder("first").iterdir()) == [
+        "DONE",
         "plan.json",
         "problems.jsonl",
         "results.jsonl",
@@ -223,7 +224,28 @@ def test_a_value_that_is_not_finite_never_reaches_a_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(NonFinite):
         store.write_run("first", {}, plan(), [row(float("nan"))], [])
-    assert store.runs() == []
+    assert store.load_run("first").results == ()
+
+
+def test_a_flipped_digit_of_a_score_is_noticed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_run("first", {}, plan(), [row(81.25)], [])
+    path = store.run_folder("first") / "results.jsonl"
+    path.write_text(path.read_text().replace("81.25", "91.25"))
+    with pytest.raises(Damaged, match=r"results\.jsonl does not match its checksum") as caught:
+        store.load_run("first")
+    assert "--name" in caught.value.fix
+    store.write_run("first", {}, plan(), [row(81.25)], [])
+    (path.parent / "notes.txt").write_text("mine")
+    assert store.load_run("first").results == (row(81.25),)
+
+
+def test_a_run_that_is_at_work_shows_its_plan(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.start_run("first", {"suite": "mini"}, plan())
+    assert store.runs() == ["first"]
+    assert store.load_run("first").plan == plan()
+    assert store.load_run("first").results == ()
 
 
 @pytest.mark.parametrize("name", ["run.toml", "plan.json", "results.jsonl", "problems.jsonl"])

@@ -14,7 +14,7 @@ from typing import Any
 from xfer.core.errors import Damaged, Locked, UnknownName, UserError
 from xfer.core.storage import files, locks
 from xfer.core.storage.manifest import tree_size
-from xfer.core.storage.store import Store
+from xfer.core.storage.store import Store, check_run
 
 _PHASE = re.compile(r"([a-z0-9][a-z0-9_-]{0,63})(\.partial|\.damaged-\d+)?")
 SHORTEST = 4
@@ -132,6 +132,7 @@ def _needs(store: Store) -> dict[str, tuple[Need, ...]]:
     for run in store.runs():
         path = store.run_folder(run) / "plan.json"
         try:
+            check_run(path.parent)
             plan = files.read_json(path)
             through: dict[str, list[Any]] = {planned["id"]: [] for planned in plan["phases"]}
             for cell in plan["cells"]:

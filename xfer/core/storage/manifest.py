@@ -7,7 +7,7 @@ what it says of the others, so that a change of any bit of it shows.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -31,6 +31,12 @@ def manifest_bytes(entries: Mapping[str, Entry]) -> bytes:
     rest = json.dumps(listed, sort_keys=True).encode("utf-8")
     listed[DONE] = {"size": len(rest), "sha256": hashlib.sha256(rest).hexdigest()}
     return (json.dumps(listed, sort_keys=True, indent=1) + "\n").encode("utf-8")
+
+
+def listed(folder: Path, names: Collection[str]) -> dict[str, Entry]:
+    """What `DONE` is to say about those of these files that are there."""
+    found = {name: path for name, path in walk(folder)[0].items() if name in names}
+    return {name: Entry(path.stat().st_size, sha256_file(path)) for name, path in found.items()}
 
 
 def read_manifest(folder: Path) -> dict[str, Entry]:

@@ -25,6 +25,8 @@ from xfer.core.records import Plan, Problem, ResultRow
 from xfer.core.storage import files, manifest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_RUN = ("run.toml", "plan.json", "results.jsonl", "problems.jsonl")
+"""What `DONE` of a run lists; others, such as notes and progress, may lie beside."""
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
@@ -48,6 +50,24 @@ def checked_name(name: str, kind: str = "name") -> str:
             "and no name that an operating system keeps for itself",
         )
     return name
+
+
+def check_run(folder: Path) -> None:
+    """Raise Damaged where a run's files are not those that were written; one without `DONE` is still at work."""
+
+    def wrong() -> list[str]:
+        there = os.path.lexists(folder / manifest.DONE)
+        return (
+            [problem for problem in files.verify(folder) if not problem.endswith("is not listed")] if there else []
+        )
+
+    # Twice, for another process may write the run between the reading of DONE and of the files.
+    if found := wrong() and wrong():
+        raise Damaged(
+            f"run {folder.name!r} is damaged: {'; '.join(found[:3])}",
+            where=str(folder),
+            fix="issue its command again with the same --name: sound phases are used, the rows written anew",
+        )
 
 
 @dataclass
@@ -176,9 +196,12 @@ class Store:
     def start_run(self, name: str, settings: Mapping[str, Any], plan: Plan) -> None:
         """Write down what a run is about to do, so that nobody takes its phases for unneeded ones."""
         folder = self.run_folder(name)
-        files.sweep(folder)
+        for place in (folder.parent, folder):
+            files.sweep(place)
+        files.remove(folder / manifest.DONE)
         files.write_text(folder / "run.toml", toml.dumps(settings))
         files.write_json(folder / "plan.json", plan.model_dump(mode="json"))
+        files.write_manifest(folder, manifest.listed(folder, _RUN))
 
     def write_run(
         self,
@@ -188,11 +211,13 @@ class Store:
         results: Iterable[ResultRow],
         problems: Iterable[Problem],
     ) -> None:
-        """Write a run's files, each atomically: run.toml, plan.json, results.jsonl, problems.jsonl."""
+        """Write a run's files, each atomically: run.toml, plan.json, results.jsonl, problems.jsonl; `DONE` last."""
         folder = self.run_folder(name)
         self.start_run(name, settings, plan)
+        files.remove(folder / manifest.DONE)
         files.write_json_lines(folder / "results.jsonl", (row.model_dump(mode="json") for row in results))
         files.write_json_lines(folder / "problems.jsonl", (problem.model_dump(mode="json") for problem in problems))
+        files.write_manifest(folder, manifest.listed(folder, _RUN))
 
     def load_run(self, name: str) -> StoredRun:
         """A stored run.
@@ -204,6 +229,7 @@ class Store:
         folder = self.run_folder(name)
         if name not in self.runs():
             raise UnknownName("run", name, self.runs(), extra=f"(in {self.root})")
+        check_run(folder)
         try:
             return StoredRun(
                 name,
