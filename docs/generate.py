@@ -87,7 +87,7 @@ def tasks_page() -> Iterator[str]:
     from xfer.core.languages import LANGUAGES
 
     toolkit = bootstrap.load()
-    yield "# Tasks, one by one\n"
+    yield "# Task records\n"
     yield "From the records, as `xfer tasks show NAME` prints them. Licences are what the data sets' authors or"
     yield "hosts state; read them before you publish rows or weights.\n"
     rows = []
@@ -276,8 +276,6 @@ def _plain(value: Any) -> Any:
 NAMED = {
     "security.md": ("Method", "Security"),
     "reliability.md": ("Method", "Reliability"),
-    "tasks.md": ("Reference", "Tasks: an overview"),
-    "data.md": ("First steps", "Data"),
     "trackers.md": ("Results", "Trackers"),
 }
 """Pages that the navigation takes up once they are there; others come under "More"."""
