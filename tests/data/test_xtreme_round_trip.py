@@ -83,6 +83,7 @@ def test_the_record_of_a_phase_tells_where_its_rows_come_from(made: tuple[Path, 
         "xnli": {"test": {code: [{"source": "XNLI-1.0", "revision": ""}] for code in ("de", "zh")}}
     }
     assert origins["tatoeba"]["tatoeba"]["test"]["de"] == [{"source": "LASER/data/tatoeba/v1", "revision": ""}]
+    assert set(origins["bucc"]["bucc"]) == {"dev", "test"}
     trained = [json.loads(path.read_text()) for path in (store / "phases").glob("*/phase.json")]
     used = {name for phase in trained if phase["does"] == "train" for name in phase["origins"]}
     assert used == {"mnli", "pawsx", "udpos", "panx", "squad-v1", "tydiqa"}

@@ -79,9 +79,11 @@ def origins(run: Run, uses: Iterable[TaskUse]) -> dict[str, Any]:
         task = revised(run.toolkit.tasks.get(use.task), run.settings.revisions)
         if use.via != "original" and use.via in task.made:
             task = translation.made_task(task, use.via)
-        known = data.origins(task, use.split, use.languages, run.settings.data_root)
-        if known:
-            found.setdefault(task.name, {}).setdefault(use.split, {}).update(known)
+        tuned_on = (task.dev_split,) if task.tune is not None else ()
+        for split in (use.split, *tuned_on):
+            known = data.origins(task, split, use.languages, run.settings.data_root)
+            if known:
+                found.setdefault(task.name, {}).setdefault(split, {}).update(known)
     return found
 
 
