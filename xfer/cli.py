@@ -162,6 +162,16 @@ def run(
     ] = None,
     device: DeviceOption = None,
     plugin: PluginOption = None,
+    dev_languages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Score on dev too, of all languages: all. [default: english, by training]"
+        ),
+    ] = None,
+    tracker: Annotated[
+        Names,
+        typer.Option(metavar="NAME", help="Tell tensorboard, trackio, wandb or mlflow of every phase; repeat."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and leave.")] = False,
     json_: JsonOption = False,
     quiet: QuietOption = False,
@@ -173,7 +183,7 @@ def run(
         strategy=_tuple(strategy), suite=suite, model=model, target=_split(target),
         intermediate=_tuple(intermediate), language=_split(language), seeds=_seeds(seeds), limit=_limit(limit),
         set=_set(set_), preset=preset, data_root=data_root, store=store, name=name, keep=keep, device=device,
-        plugin=_tuple(plugin),
+        plugin=_tuple(plugin), dev_languages=dev_languages, tracker=_split(tracker),
     )  # fmt: skip
     prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
     if dry_run:

@@ -157,6 +157,8 @@ def execute(prepared: Prepared) -> RunResult:
                 stopped.status = ExitStatus.INTERRUPTED
             raise
         finally:
+            for problem in work.toolkit.manager.problems:  # what befell observers
+                work.tell(problem)
             work.reporter.close()
             rows = outcome.rows if outcome else engine.result_rows(plan, work)
             work.store.write_run(

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import xfer
-from xfer import commands
+from xfer import commands, results
 from xfer.core.reports import FORMATS
 
 
@@ -104,3 +104,55 @@ def test_the_same_from_python(store):
     rows = xfer.load_results(store)
     assert {row.label for row in rows} == {label.label for label in xfer.compare(store, by="family").labels}
     assert xfer.compare(store / "runs" / "first", against="paper").published
+
+
+# ---------------------------------------------------------------- chosen on dev of all languages
+
+
+@pytest.fixture
+def options(tmp_path, tiny_encoder):
+    return {
+        "strategy": ("none", *(f"english-stilts[intermediate={name}]" for name in ("mini-mnli", "mini-squad-v1"))),
+        "model": str(tiny_encoder("xlm-roberta")), "target": ("mini-udpos", "mini-tatoeba"),
+        "language": ("en", "de"),
+        "limit": {"train": 16, "dev": 10, "test": 8}, "set": {"train.max_steps": 2}, "store": tmp_path / "store",
+        "name": "one",
+    }  # fmt: skip
+
+
+def test_dev_of_all_languages_is_scored_only_when_asked_and_chooses_a_marked_row(options):
+    plain = xfer.run(**options)
+    assert {row.split for row in plain.results} == {"test"}
+    asked = xfer.run(**options, dev_languages="all")
+    before, after = ({planned.id for planned in result.plan.phases} for result in (plain, asked))
+    added = [planned for planned in asked.plan.phases if planned.id in after - before]
+    # One more scoring for each start point on the target that has dev rows; everything else is the same work.
+    assert before < after
+    assert [(planned.phase.does, planned.phase.uses[0].split) for planned in added] == [("evaluate", "dev")] * 3
+    assert [problem.message for problem in asked.problems if "dev" in problem.message] == [
+        "mini-tatoeba: no dev rows in de; nothing is chosen on dev of all its languages"
+    ]
+    dev = [row for row in asked.results if row.split == "dev" and row.main]
+    assert {(row.task, row.language) for row in dev} == {("mini-udpos", "en"), ("mini-udpos", "de")}
+    assert {row.n for row in dev} == {10}
+    comparison = xfer.compare(options["store"])
+    (selection,) = [one for one in comparison.selections if one.uses_labels]
+    assert set(selection.chosen) == {"mini-udpos"}
+    means = selection.dev["mini-udpos"]
+    assert selection.chosen["mini-udpos"] in {label for label in means if means[label] == max(means.values())}
+    for label, mean in means.items():
+        values = [row.value for row in dev if row.label == label]
+        assert mean == pytest.approx(sum(values) / len(values))
+    assert "selection on target-language labels" in results.report(comparison, "markdown")
+    # The scores that are compared are those of the test set, as before.
+    assert [label.average for label in comparison.labels] == [
+        label.average for label in xfer.compare(options["store"] / "runs" / "one").labels
+    ]
+    tested = {(row.label, row.task, row.language): row.value for row in plain.results}
+    assert tested == {(r.label, r.task, r.language): r.value for r in asked.results if r.split == "test"}
+
+
+def test_dev_languages_are_english_or_all(run_xfer):
+    outcome = run_xfer("run", "--dev-languages", "some", "--dry-run")
+    assert outcome.status == 2
+    assert "dev_languages" in outcome.err

@@ -272,6 +272,8 @@ class Cell(Record):
     """Ids of all phases that lead to it, in order."""
     sees: tuple[str, ...] = ()
     """What training saw of the target's evaluation (`xfer.core.plans.leaks`); nothing: zero-shot."""
+    dev_phase: str = ""
+    """The phase that scores it on dev of all languages, where that was asked for."""
 
 
 class Plan(Record):

@@ -99,6 +99,10 @@ class RunSettings(Record):
     keep: Literal["intermediate", "all", "none"] = "intermediate"
     device: str = ""
     plugin: tuple[Path, ...] = ()
+    dev_languages: Literal["english", "all"] = "english"
+    """Whether targets are scored on dev of all their languages too, to choose by (`compare` marks it)."""
+    tracker: tuple[str, ...] = ()
+    """Experiment trackers that are told of every phase."""
 
     @property
     def engine(self) -> EngineSettings:
@@ -116,7 +120,7 @@ class RunSettings(Record):
         return _checked(TranslationSettings, _section(self.set, "translate"), "translate")
 
 
-SEVERAL = frozenset({"strategy", "target", "intermediate", "language", "seeds", "plugin"})
+SEVERAL = frozenset({"strategy", "target", "intermediate", "language", "seeds", "plugin", "tracker"})
 """Settings that take several values."""
 MERGED = frozenset({"set", "limit"})
 """Tables whose entries override one by one."""

@@ -180,7 +180,7 @@ def _selections(
     found, notes = [], []
     dev = {
         False: english_dev(cells, evidence, frame.training_tasks),
-        True: all_dev(rows, frame.ordered, frame.mains),
+        True: all_dev(rows, frame.scored, frame.mains),
     }
     for uses_labels, held in dev.items():
         selection = select(scores, baseline, held, uses_labels)
@@ -199,7 +199,7 @@ def _selections(
 
 _NO_DEV = {
     False: "the runs stored no English dev scores (training with keep=best does)",
-    True: "there are no result rows on the split dev in every language",
+    True: "there are no result rows on the split dev in every language (runs with --dev-languages all have them)",
 }
 
 

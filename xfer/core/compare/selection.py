@@ -4,7 +4,7 @@ Two rows, because they answer different questions. Chosen on English dev, the ro
 the target languages. Chosen on dev of all languages, it uses such labels, and is marked.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from xfer.core.compare.evidence import Evidence
@@ -62,16 +62,16 @@ def _trained_score(phase: str, task: str, evidence: Evidence | None) -> float | 
 
 
 def all_dev(
-    rows: Sequence[ResultRow], targets: Mapping[str, tuple[str, ...]], mains: Mapping[str, str]
+    rows: Sequence[ResultRow], scored: Mapping[str, Collection[str]], mains: Mapping[str, str]
 ) -> DevScores:
-    """Means over all languages of rows on the split dev, where there is one in every language of the target."""
+    """Means over languages of rows on the split dev, where there is one in every language that is scored."""
     values: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
         if row.split == "dev" and row.value is not None and row.metric == mains.get(row.task):
             values.setdefault((row.task, row.label), {}).setdefault(row.language, []).append(row.value)
     found: dict[str, dict[str, float]] = {}
     for (target, label), languages in values.items():
-        if languages.keys() >= set(targets[target]):
+        if languages.keys() >= set(scored[target]):
             found.setdefault(target, {})[label] = mean(map(mean, languages.values()))
     return found
 

@@ -120,7 +120,8 @@ def phases_to_run(plan: Plan, run: Run) -> set[str]:
             need(other, weights=False)
 
     for cell in plan.cells:
-        need(cell.phase, weights=False)
+        for id in filter(None, (cell.phase, cell.dev_phase)):
+            need(id, weights=False)
     return needed
 
 
@@ -218,16 +219,20 @@ def result_rows(plan: Plan, run: Run, failed: Iterable[str] = ()) -> list[Result
     by_id = {planned.id: planned for planned in plan.phases}
     rows = []
     for cell in plan.cells:
-        if cell.phase in missing or not run.store.has_phase(cell.phase):
-            continue
-        rows += [_row(line, cell, by_id, run, versions) for line in run.store.results(cell.phase)]
+        for id in filter(None, (cell.phase, cell.dev_phase)):
+            if id not in missing and run.store.has_phase(id):
+                rows += [_row(line, cell, by_id[id], by_id, run, versions) for line in run.store.results(id)]
     return rows
 
 
 def _row(
-    line: dict[str, Any], cell: Cell, by_id: Mapping[str, PlannedPhase], run: Run, versions: dict[str, str]
+    line: dict[str, Any],
+    cell: Cell,
+    planned: PlannedPhase,
+    by_id: Mapping[str, PlannedPhase],
+    run: Run,
+    versions: dict[str, str],
 ) -> ResultRow:
-    planned = by_id[cell.phase]
     layer = line.pop("layer", None)
     used = [use["task"] for use in planned.identity["uses"]].index(line["task"])
     line["task"] = planned.phase.uses[used].task  # the full name where the stored short one is ambiguous
@@ -241,7 +246,7 @@ def _row(
         model=run.model.name,
         model_fingerprint=run.model.fingerprint,
         seed=cell.seed,
-        phase=cell.phase,
+        phase=planned.id,
         signature=_signature(line, planned, used, layer),
         training=_training([by_id[id] for id in cell.chain]),
         xfer_version=__version__,

@@ -7,7 +7,7 @@ and `SCHEMA`. Names, roles, paths, devices and logging stay out, so that the sam
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from xfer.core.data.sources import hub_ids
 from xfer.core.encoders.models import Model, has_lm_head
 from xfer.core.errors import PluginError, UnknownName, UserError, XferError
 from xfer.core.plans import leaks
+from xfer.core.plans.dev_scores import Fingerprint as Fingerprint
+from xfer.core.plans.dev_scores import scored_on_dev
 from xfer.core.plans.start_points import StartPoint, chosen_targets, start_points
 from xfer.core.records import (
     PRETRAINED,
@@ -43,9 +45,6 @@ from xfer.core.settings import (
 
 SCHEMA = 1
 """Raised when the code computes other numbers from the same record, so that stored phases are not reused."""
-
-Fingerprint = Callable[[TaskSpec, str, str, str], str | None]
-"""(task, split, language, via) to a fingerprint of the rows; None where there are none."""
 
 ADDED_TO_USE = ("total", "disjoint", "exponent", "steps_ratio", "counts_only", "loss_weight")
 """Fields of a use that came later: left out of the hash at their defaults."""
@@ -94,6 +93,7 @@ def build_plan(
                             target=toolkit.listed_as(target),
                             phase=chain[-1],
                             chain=tuple(chain),
+                            dev_phase=builder.dev_phases.get(chain[-1], ""),
                             sees=leaks.seen(
                                 [builder.phases[id] for id in chain],
                                 target,
@@ -122,6 +122,8 @@ class _Builder:
     def __post_init__(self) -> None:
         self.phases: dict[str, PlannedPhase] = {}
         self.problems: list[Problem] = []
+        self.dev_phases: dict[str, str] = {}
+        """Scoring phases to those that score the same on dev of all languages."""
         owner = self.toolkit.suites.owner(self.suite)
         own = {task.name: task for task in self.toolkit.tasks if self.toolkit.tasks.owner(task) == owner}
         # within a suite, a short name means the task of the plugin that brings the suite
@@ -152,6 +154,13 @@ class _Builder:
             planned = self._planned(self._few_shot(phase.model_copy(update={"uses": uses})), target, ids, seed)
             found[planned.id] = planned
             ids[phase.name] = planned.id
+        if self.settings.dev_languages == "all" and ids:
+            scored = ids[phase.name]
+            again = scored_on_dev(found[scored].phase, self.known, self.fingerprint, self.tell)
+            if again is not None:
+                planned = self._planned(again, target, ids, seed)
+                found[planned.id] = planned
+                self.dev_phases[scored] = planned.id
         self.phases |= {id: planned for id, planned in found.items() if id not in self.phases}
         return list(dict.fromkeys(self._ancestors(ids[phase.name]))) if ids else []
 

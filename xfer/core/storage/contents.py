@@ -136,7 +136,7 @@ def _needs(store: Store) -> dict[str, tuple[Need, ...]]:
             plan = files.read_json(path)
             through: dict[str, list[Any]] = {planned["id"]: [] for planned in plan["phases"]}
             for cell in plan["cells"]:
-                for id in dict.fromkeys((*cell["chain"], cell["phase"])):
+                for id in dict.fromkeys(filter(None, (*cell["chain"], cell["phase"], cell.get("dev_phase")))):
                     through.setdefault(id, []).append(cell)
             for id, cells in through.items():
                 labels = tuple(dict.fromkeys(str(cell["label"]) for cell in cells))

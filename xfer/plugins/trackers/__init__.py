@@ -1,0 +1,1 @@
+"""Experiment trackers: `xfer run --tracker NAME` tells them of every phase. Each needs its extra."""
