@@ -18,6 +18,7 @@ from xfer import (
     data_commands,
     doctor,
     listings,
+    mistakes,
     sharing_commands,
     status_commands,
     verbosity,
@@ -352,11 +353,11 @@ def run_command(arguments: Sequence[str]) -> int:
     verbosity.choose()
     try:
         _add_plugin_commands(bootstrap.load().manager)
-        app(list(arguments), prog_name="xfer")
+        left = app(list(arguments), prog_name="xfer", standalone_mode=False)
     except XferError as error:
         if verbosity.asked.verbose:
             traceback.print_exception(error, file=sys.stderr)
-        print(printable(f"error: {error}"), file=sys.stderr)
+        print(printable(mistakes.answered(error, arguments)), file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
@@ -365,7 +366,16 @@ def run_command(arguments: Sequence[str]) -> int:
             print(printable(leaving.code), file=sys.stderr)
             return ExitStatus.INTERNAL
         return int(leaving.code or 0)
-    return ExitStatus.DONE
+    except Exception as error:
+        # The parser's own exceptions are known by their methods: typer may bring its own copy of click.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+        else:
+            print(printable(f"error: {mistakes.refused(error, arguments)}"), file=sys.stderr)
+        return ExitStatus.USER
+    return int(left) if isinstance(left, int) else ExitStatus.DONE
 
 
 def main() -> None:

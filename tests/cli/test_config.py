@@ -219,7 +219,7 @@ def test_quiet_and_verbose_go_before_any_command(run_xfer: Run, tmp_path: Path) 
     assert run_xfer("-q", "plugins", "new", "task", "two", "--output", tmp_path).err == ""
     loud = run_xfer("-v", "tasks", "show", "xnil")
     assert "Traceback" in loud.err
-    assert loud.err.splitlines()[-2] == "error: no task named 'xnil'"
+    assert loud.err.splitlines()[-3] == "error: no task named 'xnil'"
     assert "Traceback" not in run_xfer("tasks", "show", "xnil").err, "the last command's choice is forgotten"
     assert "error: " in run_xfer("-q", "tasks", "show", "xnil").err
 

@@ -87,7 +87,11 @@ class PluginManager:
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         except OSError as error:
-            raise UserError(f"plugin file cannot be read: {error.strerror}", where=str(path)) from None
+            raise UserError(
+                f"plugin file cannot be read: {error.strerror}",
+                str(path),
+                "give a Python file: --plugin my_task.py",
+            ) from None
         owner = path.stem.lower()
         plugin = Plugin(owner, path.name, f"sha256:{digest}", owner, "leave the file out")
         with self._isolated(plugin, "import", "load"):

@@ -54,7 +54,7 @@ def chosen_targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> lis
             targets[name] = toolkit.tasks.get(name, within=within)
         except UserError as error:
             problems.append(error)
-    for language in settings.language:
+    for language in settings.language if targets else ():
         known = {code for task in targets.values() for code in task.languages}
         if language not in known:
             there = f"(there are {', '.join(sorted(known))})"
