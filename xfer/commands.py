@@ -3,9 +3,11 @@
 The command line only parses and prints. Reading results is in `xfer.results`.
 """
 
+import platform
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ from xfer.core.settings import RunSettings, load_settings
 if TYPE_CHECKING:
     from xfer.core.encoders.models import Model
     from xfer.core.plans.start_points import StartPoint
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "datasets")
+"""Whose versions a run writes down: numbers can depend on them."""
 
 
 @dataclass(frozen=True)
@@ -238,4 +243,9 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
 
 def _settings_document(prepared: Prepared) -> dict[str, Any]:
     fields = prepared.run.settings.model_dump(mode="json", exclude_none=True)
-    return {**fields, "origin": dict(prepared.origin), "model_folder": str(prepared.run.model.folder)}
+    return {
+        **fields,
+        "origin": dict(prepared.origin),
+        "model_folder": str(prepared.run.model.folder),
+        "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+    }

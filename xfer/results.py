@@ -93,7 +93,7 @@ def compared(
     from xfer.core.compare.comparison import compare as compare_rows
     from xfer.core.compare.evidence import Evidence
     from xfer.core.compare.groups import checked_by
-    from xfer.core.compare.provenance import licences, run_commands
+    from xfer.core.compare.provenance import licences, run_commands, run_libraries
     from xfer.core.compare.significance import checked_procedure
 
     how = checked_procedure(**procedure)
@@ -127,7 +127,11 @@ def compared(
         procedure=how,
         by=checked_by(by),
         against=against,
-        provenance={"commands": run_commands(folders), "licences": licences(used)},
+        provenance={
+            "commands": run_commands(folders),
+            "libraries": run_libraries(folders),
+            "licences": licences(used),
+        },
     )
 
 
@@ -146,7 +150,9 @@ def report(comparison: "Comparison", format: str, plugin: Sequence[Path] = ()) -
     """A comparison as text in a built-in format or one that a plugin brings, also from a file."""
     from xfer.core.reports import FORMATS
 
-    answer = bootstrap.load(None, tuple(plugin)).manager.first("xfer_render_report", comparison=comparison, format=format)
+    answer = bootstrap.load(None, tuple(plugin)).manager.first(
+        "xfer_render_report", comparison=comparison, format=format
+    )
     if answer is None:
         raise UnknownName("report format", format, FORMATS)
     return str(answer[0])

@@ -7,6 +7,7 @@ from tests.compare.browser import BROWSER, browser
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid
 from xfer.core.compare.comparison import compare
 from xfer.core.compare.evidence import Evidence
+from xfer.core.compare.shown import cut
 from xfer.core.compare.significance import Procedure
 from xfer.core.reports import render
 
@@ -31,6 +32,8 @@ def report(tmp_path_factory):
         procedure=Procedure(resamples=1000),
         against="paper",
     )
+    long = tuple(loss.model_copy(update={"text": cut(f"{loss.text} " * 99)}) for loss in comparison.losses)
+    comparison = comparison.model_copy(update={"losses": long})
     path = folder / "report.html"
     path.write_text(render(comparison, "html"), encoding="utf-8")
     return path
@@ -75,6 +78,24 @@ def test_drill_down_opens_by_click_and_by_keyboard(page, report):
             "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r"
         )
     assert page.run("document.querySelector('#seeds details').open")
+
+
+def test_drilled_down_examples_show_both_predictions_beside_gold_and_fit_a_phone(page, report):
+    page.open(report.as_uri(), 390, 844)
+    page.run("document.querySelectorAll('section[id^=target] details').forEach(e => e.open = true)")
+    heads = page.run("[...document.querySelectorAll('#target-0 details thead th')].map(e => e.innerText)")
+    assert heads == [
+        "start point", "language", "example", "text", "gold", "prediction", "prediction of none",
+    ]  # fmt: skip
+    rows = "document.querySelectorAll('section[id^=target] details tbody tr')"
+    assert page.run(f"[...{rows}].every(e => e.children.length == 7 && e.children[5].innerText)")
+    longest = f"Math.max(...[...{rows}].flatMap(e => [...e.children].map(c => c.innerText.length)))"
+    assert 200 < page.run(longest) <= 300
+    assert page.run("[...document.querySelectorAll('section[id^=target] details')].every(e => "
+                    "e.querySelectorAll('tbody tr').length <= 20)")  # fmt: skip
+    # Opened, they scroll within themselves; the page does not.
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    assert page.run(CUT) == 0
 
 
 def test_every_link_of_the_page_leads_somewhere(page, report):

@@ -5,6 +5,7 @@ import io
 import json
 import re
 
+import numpy as np
 import pytest
 
 import xfer
@@ -54,6 +55,8 @@ def test_what_the_phases_stored_is_in_the_comparison(store):
     assert all(loss.text and loss.gold and loss.prediction for loss in comparison.losses)
     assert comparison.reproduction["commands"][0].startswith("xfer run --strategy none")
     assert str(store) not in comparison.reproduction["commands"][0]
+    assert f"numpy {np.__version__}" in comparison.reproduction["libraries"]
+    assert f"numpy {np.__version__}" in results.report(comparison, "html")
     assert any(line.startswith("mini-xnli: ") for line in comparison.reproduction["licences"])
     assert any(line.startswith("mini-mnli: ") for line in comparison.reproduction["licences"])
 

@@ -2,13 +2,14 @@
 
 import shlex
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from xfer.core.records import TaskSpec
 
-_SKIPPED = ("origin", "model_folder", "name", "store")
+_SKIPPED = ("origin", "model_folder", "libraries", "name", "store", "tracker")
 
 
 def run_command(settings: Mapping[str, Any]) -> str:
@@ -40,14 +41,19 @@ def run_command(settings: Mapping[str, Any]) -> str:
 
 def run_commands(folders: Iterable[Path]) -> tuple[str, ...]:
     """The commands of the runs in these folders, each once; a run whose settings cannot be read has none."""
-    found = []
+    return tuple(dict.fromkeys(map(run_command, _settings(folders))))
+
+
+def run_libraries(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Names and versions of the libraries that the runs were computed with, each once."""
+    held = (settings.get("libraries", {}) for settings in _settings(folders))
+    return tuple(dict.fromkeys(f"{name} {value}" for libraries in held for name, value in libraries.items()))
+
+
+def _settings(folders: Iterable[Path]) -> Iterator[dict[str, Any]]:
     for folder in folders:
-        try:
-            settings = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        found.append(run_command(settings))
-    return tuple(dict.fromkeys(found))
+        with suppress(OSError, ValueError):
+            yield tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
 
 
 def licences(tasks: Iterable[TaskSpec]) -> tuple[str, ...]:
