@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -23,6 +23,10 @@ def _checked_reference(name: str) -> str:
 Name = Annotated[str, AfterValidator(_checked_name)]
 Reference = Annotated[str, AfterValidator(_checked_reference)]
 """The name of a record, or "owner/name" where several plugins use the same."""
+
+
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
+"""A language as it stands in names of files and in reports: "de", "eng_Latn", "pt-BR"."""
 
 
 class Record(BaseModel):

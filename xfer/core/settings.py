@@ -30,10 +30,10 @@ class Limits(Record):
     those of intermediate phases too.
     """
 
-    train: int | None = Field(None, ge=1)
-    dev: int | None = Field(None, ge=1)
-    test: int | None = Field(None, ge=1)
-    target: int | None = Field(None, ge=1)
+    train: int | None = Field(None, ge=1, strict=True)
+    dev: int | None = Field(None, ge=1, strict=True)
+    test: int | None = Field(None, ge=1, strict=True)
+    target: int | None = Field(None, ge=1, strict=True)
 
     def of(self, split: str) -> int | None:
         """The limit of one split."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xfer.core.examples import Example, Row
-from xfer.core.record import Name, Record, Reference
+from xfer.core.record import LanguageCode, Name, Record, Reference
 
 
 class Source(Record):
@@ -57,9 +57,9 @@ class TaskSpec(Record):
     citation: str
     licence: str
     format: Name
-    languages: tuple[str, ...]
+    languages: tuple[LanguageCode, ...]
     """Languages with an evaluation set."""
-    train_languages: tuple[str, ...] = ()
+    train_languages: tuple[LanguageCode, ...] = ()
     """Languages with a training set; none for pure evaluation sets."""
     labels: tuple[str, ...] = ()
     """Label names in the order of their ids; empty: gathered from the training rows."""

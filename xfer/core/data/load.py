@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -12,7 +12,7 @@ from pathlib import Path
 from xfer.core.data.checking import check, realign, useless
 from xfer.core.data.rows import FileRow, read_rows
 from xfer.core.data.sources import Located, MissingData, absent, locate, require_known, revision_of
-from xfer.core.errors import DataError, PluginError, UnknownName, UserError
+from xfer.core.errors import DataError, PluginError, UnknownName, UserError, XferError
 from xfer.core.examples import Example, PairExample, Row, SpanExample
 from xfer.core.records import Problem, Source, TaskSpec
 
@@ -49,10 +49,29 @@ def load_rows(
     """
     if task.rows is not None:
         require_known(task, split, language)
-        return islice(task.rows(split, language), limit)
+        return islice(_given(task, split, language), limit)
     if not task.sources:
         raise UserError(f"{task.name} has neither rows nor a source", task.name, "a plugin must load its rows")
     return islice(_read(task, split, language, locate(task, split, language, data_root)), limit)
+
+
+def _given(task: TaskSpec, split: str, language: str) -> Iterator[Row]:
+    """What a task's own function gives. Whatever it does wrong is a `PluginError` that names the task."""
+    number = 0
+    try:
+        assert task.rows is not None
+        for number, row in enumerate(task.rows(split, language), 1):
+            if not isinstance(row, Mapping):
+                raise TypeError(f"row {number} is a {type(row).__name__}, not a mapping of columns")
+            yield row
+    except (XferError, GeneratorExit):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"task {task.name} failed to give its {split} rows in {language}, after {number}: "
+            f"{type(error).__name__}: {error}",
+            where=getattr(task.rows, "__module__", ""),
+        ) from error
 
 
 def load_examples(

@@ -138,12 +138,25 @@ def read_model(
             )
     except Exception as error:  # OSError, RuntimeError, SafetensorError, …: all mean an unusable checkpoint
         raise _unreadable(location, revision, error) from error
-    return model, _account(model, info, str(location), with_lm_head)
+    heads = _account(model, info, str(location), with_lm_head)
+    _check_finite(model, heads, str(location))
+    return model, heads
+
+
+def _check_finite(model: Any, lacking: frozenset[str], where: str) -> None:
+    """Refuse weights that are NaN or infinite; those that the checkpoint lacks are drawn and are neither."""
+    for name, parameter in model.named_parameters():
+        if name not in lacking and not checkpoints.is_finite(parameter):
+            raise UserError(
+                f"the checkpoint holds a weight that is not finite: {name}",
+                where=where,
+                fix="it was damaged, or its training diverged: use another one",
+            )
 
 
 def _unreadable(location: str | Path, revision: str, error: Exception) -> UserError:
     told = str(error).strip().splitlines()
-    first = told[0] if told else type(error).__name__
+    first = (told[0] if told else type(error).__name__)[:500]
     if isinstance(location, Path):
         return UserError(f"the model cannot be read: {first}", str(location), "save or download it again")
     return UserError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xfer.core.encoders.inspection import inspect
 from xfer.core.errors import UserError
 from xfer.core.records import ModelSpec
 
@@ -50,6 +51,7 @@ def resolve_model(name: str, spec: ModelSpec | None, allow_pickle: bool = False)
     location = spec.location if spec else name
     folder = _folder(location, spec.revision if spec else "main", allow_pickle)
     config = _config(folder)
+    inspect(folder)
     _check_weights(folder, allow_pickle)
     _check_tokeniser(folder)
     label = spec.name if spec else (folder.name if Path(name).is_dir() else name)

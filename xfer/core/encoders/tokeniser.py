@@ -42,7 +42,14 @@ class Tokeniser:
         """From a hub id or a folder; remote code is never run."""
         from transformers import AutoTokenizer
 
-        return cls(AutoTokenizer.from_pretrained(str(location), revision=revision, trust_remote_code=False))
+        try:
+            fast = AutoTokenizer.from_pretrained(str(location), revision=revision, trust_remote_code=False)
+        except Exception as error:  # the libraries raise whatever comes to hand
+            told = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            raise UserError(
+                f"the tokeniser cannot be read: {told}", str(location), "save or download it again"
+            ) from error
+        return cls(fast)
 
     def encode(
         self,

@@ -4,6 +4,7 @@ Every score stands beside chance and a heuristic that uses no model, computed fr
 """
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from xfer.core.run import Run
 from xfer.core.storage import files
 from xfer.core.streams import numpy_stream
 
+_METRIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@ -]{0,63}")
 HEURISTIC_EXAMPLES = 2000
 """Training examples that a heuristic baseline looks at."""
 
@@ -202,7 +204,11 @@ def _language_lines(
 ) -> list[dict[str, Any]]:
     extra = {"tuned": tuned[language]} if tuned else {}
     scores = task.score(values, examples, language, **extra)
+    if task.main_score not in scores:
+        raise PluginError(f"task {task.name} gives no {task.main_score}, its main score, in {language}")
     for metric, value in scores.items():
+        if not _METRIC.fullmatch(metric):
+            raise PluginError(f"task {task.name} names a score {metric[:80]!r}")
         if not math.isfinite(value):
             raise PluginError(f"task {task.name} scores {metric} as {value} in {language}")
     chance = _baseline(run, task, language, "chance", examples, training, code)

@@ -155,7 +155,7 @@ def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
         yield
     except (XferError, OSError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
             raise OutOfResources(
                 f"memory ran out: {str(error).splitlines()[0] if str(error) else 'no more of it'}",

@@ -303,6 +303,8 @@ class _Builder:
 
     def _options(self, task: str, fixed: Mapping[str, Any]) -> dict[str, Any]:
         spec = self.tasks[task]
+        if spec.format not in self.formats:
+            raise UnknownName("format", spec.format, self.formats, f"(of task {spec.name})")
         record = resolve_options(
             self.formats[spec.format], spec, self.suite, self.model.options, self.settings.set, fixed
         )

@@ -156,13 +156,16 @@ def load_tensors(path: Path) -> "dict[str, Tensor]":
     for name, tensor in tensors.items():
         if not _is_name(name):
             raise Damaged(f"{path.name} holds a tensor that is named {name!r}", where=str(path))
-        if tensor.is_floating_point() and tensor.numel() and not _is_finite(tensor):
+        if tensor.is_floating_point() and not is_finite(tensor):
             raise Damaged(f"{name} in {path.name} holds a value that is not finite", where=str(path))
     return tensors
 
 
-def _is_finite(tensor: "Tensor") -> bool:
-    low, high = tensor.aminmax()  # without the mask that isfinite() makes: embeddings have a gigabyte
+def is_finite(tensor: "Tensor") -> bool:
+    """Whether a tensor of floating-point numbers holds neither NaN nor infinity."""
+    if not tensor.numel():
+        return True
+    low, high = tensor.detach().aminmax()  # without the mask that isfinite() makes: embeddings have a gigabyte
     return bool(low.isfinite() and high.isfinite())
 
 
