@@ -136,7 +136,7 @@ class Recorder:
 
     def _record(self, part: Part, given: Batch) -> _Program:
         batch = _copy(given)
-        stream = torch.cuda.Stream() if self._device.kind == "cuda" else None
+        stream = torch.cuda.Stream() if self._device.kind == "cuda" else None  # type: ignore[no-untyped-call]
         if stream is None:
             active = self._warm_up(part, batch)
         else:
@@ -200,7 +200,7 @@ def _shapes(batch: Batch) -> tuple[tuple[int, ...], ...]:
 
 def _copy(batch: Batch) -> Batch:
     """A batch whose tensors nobody else holds."""
-    kept = {name: tensor.clone() for name, tensor in _tensors(batch).items()}
+    kept: dict[str, Any] = {name: tensor.clone() for name, tensor in _tensors(batch).items()}
     columns = {name: kept.pop(name, value) for name, value in batch.columns.items()}
     return replace(batch, columns=columns, **kept)
 

@@ -4,7 +4,7 @@ The only module of `xfer.core.metrics` that needs numpy. All searches are by cos
 both sides, so that no full similarity matrix and no second copy of the embeddings is ever held.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from xfer.core.metrics.aggregate import precision_recall_f1, require_pairs
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
+Search = Callable[[Floats, Floats, int], tuple[NDArray[Any], NDArray[Any]]]
 DIRECTIONS = ("english-to-other", "other-to-english")
 
 
@@ -60,7 +61,9 @@ def tatoeba_accuracy(english: Floats, other: Floats, direction: str = DIRECTIONS
     return {"accuracy": accuracy_at_1(ids, np.arange(len(queries)))}
 
 
-def mine(source: Floats, target: Floats, k: int = 4, block: int = 4096) -> tuple[Ints, Ints, NDArray[np.float64]]:
+def mine(
+    source: Floats, target: Floats, k: int = 4, block: int = 4096, search: Search | None = None
+) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """Pairs of sentences that are likely translations: source rows, target rows and margins, best first.
 
     The margin of a pair is its cosine over the mean of the average cosines of both sentences to their `k`
@@ -71,14 +74,19 @@ def mine(source: Floats, target: Floats, k: int = 4, block: int = 4096) -> tuple
     then the lower target row. Sentences should be distinct: see `unique_texts`.
 
     Shapes: source (n, d), target (m, d); results have one length <= min(n, m). k is cut to the size of the
-    searched side. One pass over the similarities serves both directions. Memory and errors as for `nearest`.
+    searched side. One pass over the similarities serves both directions, unless `search` finds the neighbours,
+    as `nearest` does (scores and row numbers of the k best by cosine), on a device. Memory and errors as for
+    `nearest`.
     Source: Artetxe and Schwenk (2019), "Margin-based parallel corpus mining", with retrieval "max" as in
     `mine_bitext` of LASER and XTREME (BUCC 2018).
     """
     _require_matrices(source, target, k, block)
     forward = _BestRows(len(source), min(k, len(target)))
     backward = _BestRows(len(target), min(k, len(source)))
-    for rows, columns, cosines in _blocks(source, target, block):
+    if search is not None:
+        forward.scores, forward.ids = search(source, target, forward.scores.shape[1])
+        backward.scores, backward.ids = search(target, source, backward.scores.shape[1])
+    for rows, columns, cosines in _blocks(source, target, block) if search is None else ():
         backward.offer(columns, rows, cosines.T.copy())
         forward.offer(rows, columns, cosines)
     source_mean = forward.scores.mean(axis=1, dtype=np.float64)
