@@ -92,7 +92,7 @@ def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings
 
 @hookspec(firstresult=True)
 def xfer_build_encoder(model: Any, settings: Any) -> Any:
-    """First result: a loaded encoder for a model specification. Called per phase that needs weights."""
+    """First result: a loaded encoder for a model specification. Reserved: nothing calls it yet."""
 
 
 @hookspec(firstresult=True)
@@ -111,7 +111,7 @@ def xfer_render_report(comparison: Any, format: str) -> str | None:
 
 @hookspec(firstresult=True)
 def xfer_executor(name: str, settings: Any) -> Any:
-    """First result: something that runs the phases of a plan. Core answers `local`."""
+    """First result: something that runs the phases of a plan. Reserved: nothing calls it yet."""
 
 
 @hookspec
