@@ -5,8 +5,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -60,9 +63,13 @@ class Page:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def picture(self, path):
-        """A picture of the whole page."""
-        data = self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+    def picture(self, path, of="document.documentElement"):
+        """A picture of the whole page, or of an element."""
+        box = self.run(
+            f"(() => {{ const b = {of}.getBoundingClientRect(); return {{x: b.x + scrollX, y: b.y + scrollY, "
+            "width: b.width, height: b.height, scale: 1}; })()"
+        )
+        data = self.ask("Page.captureScreenshot", captureBeyondViewport=True, clip=box)["data"]
         path.write_bytes(base64.b64decode(data))
 
     def fetched(self):
@@ -93,3 +100,22 @@ def browser(folder):
         os.close(here_in)
         process.terminate()
         process.wait(20)
+
+
+def pictures(report, folder):
+    """Pictures of a report: desktop, phone in the dark scheme, and the opened examples of its first target."""
+    with tempfile.TemporaryDirectory() as profile, browser(profile) as page:
+        page.open(report.as_uri(), 1280, 900)
+        page.picture(folder / "compare-desktop.png")
+        page.open(report.as_uri(), 390, 844, dark=True)
+        page.picture(folder / "compare-phone.png")
+        page.open(report.as_uri(), 1280, 900)
+        examples = "document.querySelector('#target-0 details')"
+        page.run(f"{examples}.open = true")
+        page.picture(folder / "compare-losses.png", examples)
+
+
+if __name__ == "__main__":
+    if BROWSER is None:
+        raise SystemExit("no pictures: Chromium is not installed")
+    pictures(Path(sys.argv[1]).absolute(), Path(sys.argv[2]))

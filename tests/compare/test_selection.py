@@ -1,5 +1,8 @@
 """Best intermediates, groups, ranks, costs, published numbers, provenance and filters."""
 
+import csv
+import io
+
 import pytest
 
 from tests.compare import stores
@@ -59,6 +62,9 @@ def test_dev_rows_of_all_languages_choose_a_row_that_is_marked():
     text = render(comparison, "markdown")
     assert "selection on target-language labels" in text
     assert "not zero-shot" in text
+    records = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
+    marked = {r["label"] for r in records if "selection on target-language labels" in r["sees"]}
+    assert marked == {"best intermediate per target (dev of all languages)"}
     lacking = [r for r in dev if (r.task, r.language, r.label) != ("mini-xnli", "zh", SQUAD)]
     assert "mini-xnli" not in compare([*grid(), *lacking]).selections[0].chosen
 

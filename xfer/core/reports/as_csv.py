@@ -7,6 +7,7 @@ from typing import Any
 
 from xfer.core.compare.comparison import Comparison
 from xfer.core.compare.label_scores import LabelScore
+from xfer.core.compare.selection import USES_LABELS
 from xfer.core.compare.significance import Verdict
 from xfer.core.reports.grids import clean
 
@@ -44,8 +45,10 @@ def render(comparison: Comparison) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     tests = {(test.label, test.target, test.language): test for test in comparison.tests}
-    for label in [*comparison.labels, *(selection.score for selection in comparison.selections)]:
+    chosen = [(one.score, USES_LABELS if one.uses_labels else "") for one in comparison.selections]
+    for label, mark in [*((label, "") for label in comparison.labels), *chosen]:
         for record in _records(label):
+            record |= {"sees": "; ".join(filter(None, (record.get("sees"), mark)))}
             language = record["language"] if record["language"] != MEANS[0] else ""
             test = tests.get((label.label, record["target"], language)) if record.get("main") else None
             record |= _verdict(test) if test else {}
