@@ -276,7 +276,6 @@ def _plain(value: Any) -> Any:
 NAMED = {
     "security.md": ("Method", "Security"),
     "reliability.md": ("Method", "Reliability"),
-    "trackers.md": ("Results", "Trackers"),
 }
 """Pages that the navigation takes up once they are there; others come under "More"."""
 
