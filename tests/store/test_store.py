@@ -344,3 +344,11 @@ def test_ids_leave_room_for_what_stands_beside_a_phase(tmp_path: Path) -> None:
     for id in ("a1.partial", "a1.damaged-1", "a1.lock"):
         with pytest.raises(UserError, match="phase id"):
             Store(tmp_path).phase_folder(id)
+
+
+def test_what_a_killed_owner_of_a_lock_left_is_cleared(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    left = tmp_path / "locks" / files._temporary(tmp_path).name.replace(f"-{os.getpid()}-", "-999999999-")
+    files.write_text(left, "")
+    assert store.sweep() == [left.name]
+    assert not left.exists()

@@ -250,7 +250,9 @@ class Store:
     def sweep(self) -> list[str]:
         """Clear up after crashes: temporary names, and checkpoints of phases that are stored. Removed names."""
         phases = self.root / "phases"
-        cleared = files.sweep(phases) + files.sweep(self.root / "cache" / "features")
+        cleared = (
+            files.sweep(phases) + files.sweep(self.root / "cache" / "features") + files.sweep(self.root / "locks")
+        )
         for partial in sorted(phases.glob("*.partial")):
             if files.is_committed(phases / partial.stem) and self.has_weights(partial.stem):
                 files.remove(partial)
