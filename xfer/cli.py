@@ -312,7 +312,8 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command; errors are printed to stderr. Returns the exit status."""
     verbosity.choose()
     try:
-        _add_plugin_commands(bootstrap.load().manager)
+        if list(arguments) not in (["doctor"], ["doctor", "--json"]):  # which tries plugins apart from this process
+            _add_plugin_commands(bootstrap.load().manager)
         left = app(list(arguments), prog_name="xfer", standalone_mode=False)
     except XferError as error:
         if verbosity.asked.verbose:

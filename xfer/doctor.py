@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from xfer import bootstrap, completion
-from xfer.core.errors import ExitStatus, UnknownName
+from xfer.core.errors import ExitStatus, UnknownName, printable
 from xfer.core.run import Toolkit
+from xfer.probing import probes
 
 Check = tuple[str, Callable[[], str]]
 
@@ -37,18 +38,20 @@ def doctor(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check this installation, or by NAME a task, a strategy or all that a plugin brings; status 3 on a fault."""
-    toolkit = bootstrap.load(None, tuple(plugin or ()))
+    apart = not names and not plugin  # installed plugins are tried in processes of their own
+    toolkit = bootstrap.own() if apart else bootstrap.load(None, tuple(plugin or ()))
     wanted = (
         list(_named(toolkit, names))
         if names
         else [(name, partial(check, toolkit)) for name, check in CHECKS.items()]
     )
     checks = [(name, *_checked(check)) for name, check in wanted]
+    checks += [(probe.name, probe.ok, probe.detail) for probe in probes()] if apart else []
     if json_:
         print(json.dumps([{"check": n, "ok": ok, "detail": detail} for n, ok, detail in checks], indent=2))
     else:
         for name, ok, detail in checks:
-            print(f"{'ok  ' if ok else 'FAIL'}  {name}: {detail}")
+            print(printable(f"{'ok  ' if ok else 'FAIL'}  {name}: {detail}"))
     if not all(ok for _, ok, _ in checks):
         raise typer.Exit(ExitStatus.SOME_FAILED)
 

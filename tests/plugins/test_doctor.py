@@ -1,11 +1,13 @@
 """`xfer doctor` outlives every plugin and names what each does."""
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.plugins.conftest import TASK, Install
+from xfer.cli import run_command
 from xfer.core import answers
 from xfer.core.discovery import Switches
 from xfer.core.errors import PluginError, UserError
@@ -81,6 +83,25 @@ def test_a_crashing_plugin_leaves_this_process_alone(install: Install, monkeypat
     ]  # fmt: skip
     monkeypatch.setenv("XFER_ALLOW_PLUGINS", "good")
     assert [probe.detail for probe in probes()] == ["switched off", "1 tasks"]
+
+
+def test_the_command_outlives_a_crashing_plugin(
+    install: Install, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(install, "crashes", SEGFAULT)
+    put(install, "ansi", WICKED["ansi"][0])
+    put(install, "good", TASK.format(name="good-task"))
+    assert run_command(["doctor"]) == 3
+    out = capsys.readouterr().out
+    assert "FAIL  plugin crashes (xfer-crashes 0.1): it crashes: SIGSEGV" in out
+    assert "ok    plugin good (xfer-good 0.1): 1 tasks" in out
+    assert "\x1b" not in out
+    assert "\\x1b[2J" in out
+    monkeypatch.setenv("XFER_ALLOW_PLUGINS", "good")
+    assert run_command(["doctor", "--json"]) == 0
+    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)}
+    assert checks["plugin crashes (xfer-crashes 0.1)"]["detail"] == "switched off"
+    assert checks["plugin good (xfer-good 0.1)"]["ok"]
 
 
 @pytest.mark.parametrize("body", ["while True: pass", "import time; time.sleep(60)"])
