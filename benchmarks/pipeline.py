@@ -2,8 +2,8 @@
 
     python benchmarks/pipeline.py [--examples 20000]
 
-Synthetic pairs of words from the bundled tokeniser's own vocabulary. Function calls are counted (`sys.setprofile`) for
-steps of 32 and of 256 examples: a loop over examples or sequences would show as a difference.
+Synthetic pairs of words from the bundled tokeniser's own vocabulary. Function calls are counted (`sys.setprofile`)
+for steps of 32 and of 256 examples: a loop over examples or sequences would show as a difference.
 """
 
 import argparse

@@ -2,10 +2,12 @@
 
     python benchmarks/start.py [--runs 7]
 
-Whole processes, one after another in turn; median wall seconds and the ratio to the bare interpreter.
+Whole processes, one after another in turn; median wall seconds, the ratio to the bare interpreter, and median
+processor seconds, which other work on the machine disturbs less.
 """
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -21,11 +23,12 @@ COMMANDS = {
 }
 
 
-def seconds(arguments: list[str]) -> float:
-    """Wall seconds of one process."""
-    started = time.perf_counter()
+def seconds(arguments: list[str]) -> tuple[float, float]:
+    """Wall and processor seconds of one process."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-    return time.perf_counter() - started
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -33,17 +36,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
     for turn in range(runs + 1):
         for name, arguments in COMMANDS.items():
             taken = seconds(arguments)
             if turn:  # the first round fills the disk cache
                 times[name].append(taken)
-    base = statistics.median(times["python -c pass"])
-    print(f"{'command':<18} {'median s':>9} {'min':>7} {'max':>7} {'ratio':>7}")
+    base = statistics.median(wall for wall, _ in times["python -c pass"])
+    print(f"{'command':<18} {'median s':>9} {'min':>7} {'max':>7} {'ratio':>7} {'CPU s':>7}")
     for name, taken in times.items():
-        middle = statistics.median(taken)
-        print(f"{name:<18} {middle:>9.3f} {min(taken):>7.3f} {max(taken):>7.3f} {middle / base:>7.1f}")
+        walls, middle = [wall for wall, _ in taken], statistics.median(cpu for _, cpu in taken)
+        wall = statistics.median(walls)
+        print(f"{name:<18} {wall:>9.3f} {min(walls):>7.3f} {max(walls):>7.3f} {wall / base:>7.1f} {middle:>7.3f}")
 
 
 if __name__ == "__main__":
