@@ -64,6 +64,16 @@ def test_the_older_checkpoint_is_used_when_the_newest_is_damaged(tmp_path: Path,
     assert not files.verify(tmp_path / "step-20")
 
 
+def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "a1.partial"
+    save(folder, 5, {"try": 1})
+    save(folder, 5, {"try": 2})
+    found = checkpoints.latest(folder)
+    assert found is not None
+    assert (found.step, found.state) == (5, {"try": 2})
+    assert names(folder) == ["step-5"]
+
+
 def test_a_broken_checkpoint_does_not_count_as_one_of_two(tmp_path: Path) -> None:
     for step in (10, 20):
         save(tmp_path, step)

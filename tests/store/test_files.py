@@ -288,3 +288,26 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["ours", "plain", "weights"]
     assert "1000000 bytes needed" in lines[0]
     assert "1000000 bytes needed" in lines[2]
+
+
+@pytest.mark.parametrize(("number", "passes"), [(errno.ENOTEMPTY, True), (errno.ENOENT, True), (errno.EIO, False)])
+def test_a_replacement_is_undone_unless_its_writer_was_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, passes: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "refused")
+
+    final = tmp_path / "phase"
+    old = files._old(final)
+    old.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(files.disk, "rename", refuse)
+        if passes:
+            files.restore(final)
+        else:
+            with pytest.raises(OSError, match="refused"):
+                files.restore(final)
+    assert old.is_dir()
+    files.restore(final)
+    assert final.is_dir()
+    assert not old.exists()
