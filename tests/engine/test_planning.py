@@ -233,6 +233,41 @@ def test_a_missing_english_training_set_is_a_mistake() -> None:
         planned(target="toy-class", rows=None)
 
 
+@pytest.mark.parametrize(
+    ("languages", "where_present", "left"),
+    [
+        (("en", "zh"), False, None),
+        (("en", "zh"), True, ("en",)),
+        (("zh",), True, None),
+        (("en", "de"), False, ("en", "de")),
+    ],
+)
+def test_training_goes_without_a_language_only_where_the_strategy_says_so(
+    tmp_path: Path, languages: tuple[str, ...], where_present: bool, left: tuple[str, ...] | None
+) -> None:
+    (tmp_path / "abroad.py").write_text(
+        "from xfer.api import Phase, Strategy, TaskUse, hookimpl, target_phases\n"
+        "def plan(context, params):\n"
+        f"    use = TaskUse(task='toy-more', languages={languages}, where_present={where_present})\n"
+        "    first = Phase(name='abroad', role='intermediate', uses=(use,))\n"
+        "    return [first, *target_phases(context, after='abroad')]\n"
+        "@hookimpl\ndef xfer_strategies():\n    return [Strategy(name='abroad', summary='s', plan=plan)]\n"
+    )
+    options: dict[str, Any] = {
+        "plugin": (TOY, tmp_path / "abroad.py"),
+        "strategy": "abroad",
+        "target": "toy-class",
+    }
+    if left is None:
+        with pytest.raises(UserError, match="toy-more: no train rows in zh"):
+            planned(**options)
+    else:
+        plan = planned(**options)
+        assert plan.phases[0].phase.uses[0].languages == left
+        told = [problem.message for problem in plan.problems]
+        assert told == (["toy-more: no train rows in zh; training goes without"] if "zh" in languages else [])
+
+
 # ---------------------------------------------------------------- ids
 
 BASE: dict[str, Any] = {"strategy": "english-stilts", "target": "toy-class", "limit": {"train": 8}}
