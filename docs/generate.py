@@ -297,8 +297,19 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """mkdocs asks for this: a report in Markdown is shown as a file, for its page would bear its sister's name."""
-    return markdown.replace("[Markdown](examples/compare.md)", "Markdown (`docs/examples/compare.md`)")
+    """mkdocs asks for this: links to files that are not on the site become their names.
+
+    These are files of the repository outside docs/, and a report in Markdown, whose page would bear its sister's
+    name. A link to a file that is not there stays, and fails the build.
+    """
+
+    def named(link: re.Match[str]) -> str:
+        target = (ROOT / "docs" / link[2].partition("#")[0]).resolve()
+        outside = target.is_file() and (ROOT / "docs") not in target.parents
+        told = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target.name
+        return f"{link[1]} (`{told}`)" if outside or link[2] == "examples/compare.md" else link[0]
+
+    return re.sub(r"\[([^\]]+)\]\(([^)\s:]+)\)", named, markdown)
 
 
 def _title(path: Path) -> str:

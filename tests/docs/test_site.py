@@ -106,6 +106,16 @@ def test_pages_that_are_not_listed_find_their_place(generate: ModuleType, tmp_pa
     assert nav[2] == {"More": [{"An odd page": "odd.md"}]}
 
 
+def test_links_to_files_beside_the_site_become_their_names(generate: ModuleType) -> None:
+    def shown(text: str) -> str:
+        return str(generate.on_page_markdown(text, None, None, None))
+
+    assert shown("see [how](../CONTRIBUTING.md#changelog)") == "see how (`CONTRIBUTING.md`)"
+    assert shown("a [report](examples/compare.md)") == "a report (`docs/examples/compare.md`)"
+    for text in ("[a](concepts.md)", "[a](../NOT-THERE.md)", "[a](https://arxiv.org/abs/2005.13013)", "[a](#b)"):
+        assert shown(text) == text
+
+
 # ---------------------------------------------------------------- generated pages
 
 
