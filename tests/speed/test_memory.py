@@ -13,6 +13,7 @@ from tests.speed.formats import make
 from xfer.core.encoders.device import Device
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.engine import memory, step
+from xfer.core.engine.flat_adamw import FlatAdamW
 from xfer.core.engine.job import Job, State
 from xfer.core.engine.predict import predict
 from xfer.core.engine.train import resume, train
@@ -185,3 +186,20 @@ def test_evaluation_goes_on_with_smaller_batches(
     monkeypatch.setattr(setting.code, "outputs", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(MemoryError):
         predict(*given)
+
+
+@pytest.mark.parametrize("way", ["plain", "flat"])
+def test_a_step_whose_update_fails_is_not_taken_twice(kit: Kit, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Moments and step counts of part of the weights may have moved by then."""
+    optimizer, method = (torch.optim.AdamW, "step") if way == "plain" else (FlatAdamW, "update")
+    own, calls = getattr(optimizer, method), []
+
+    def torn(*arguments: Any, **named: Any) -> Any:
+        own(*arguments, **named)
+        calls.append(way)
+        raise ERRORS["card"]()
+
+    monkeypatch.setattr(optimizer, method, torn)
+    with pytest.raises(torch.OutOfMemoryError):
+        trained(kit, **{"engine.step": way})
+    assert calls == [way]

@@ -1,7 +1,7 @@
 """One optimizer step: forward, backward, one norm over the whole step, clipping, AdamW."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch  # noqa: TID253
@@ -36,14 +36,16 @@ def take_step(
 ) -> tuple[float, int]:
     """One optimizer step on drawn items; returns the mean loss and the number of real tokens.
 
-    Where memory runs out, the step is taken anew with less of it, down to one item a micro-batch; what that
-    took is kept in `state` and told. Raises NonFinite before the optimizer would spoil the weights.
+    Where memory runs out before the weights are touched, the gradient is computed anew with less of it, down to
+    one item a micro-batch; what that took is kept in `state` and told. Where it runs out in the update, the error
+    passes, for part of the weights may have been changed. Raises NonFinite before the optimizer would spoil them.
     """
     features, _, items = drawn
     while True:
         budget = min(job.settings.micro_batch_tokens, state.micro_batch_tokens or job.settings.micro_batch_tokens)
         try:
-            return _attempt(job, part, drawn, state.step, budget, device, tokeniser)
+            summed = _gradient(job, part, drawn, state.step, budget, device, tokeniser)
+            break
         except Exception as error:
             if not memory.ran_out(error):
                 raise
@@ -57,11 +59,22 @@ def take_step(
         memory.let_go()
         where = f"phase {job.planned.id}"
         tell(Problem(stage="train", message=f"memory ran out: {done} from step {state.step + 1} on", where=where))
+    return _update(job, part, drawn, state.step, summed, device), summed.real_tokens
 
 
-def _attempt(
+class _Summed(NamedTuple):
+    """What the micro-batches of a step add up to, besides the gradient that lies in the parameters."""
+
+    loss: torch.Tensor
+    terms: torch.Tensor
+    real_tokens: int
+    active: np.ndarray
+    """Which parameters of flat buffers had a gradient."""
+
+
+def _gradient(
     job: Job, part: Part, drawn: Drawn, step: int, budget: int, device: Device, tokeniser: Tokeniser
-) -> tuple[float, int]:
+) -> _Summed:
     features, collator, items = drawn
     seed = job.planned.seed or 0
     torch_seeded(seed, "dropout", step)
@@ -82,9 +95,15 @@ def _attempt(
         total += loss.detach().float()
         terms += count
         real_tokens += batch.real_tokens
-    terms = terms.clamp(min=1)
-    loss_value = float(total / terms)
+    return _Summed(total, terms.clamp(min=1), real_tokens, active)
+
+
+def _update(job: Job, part: Part, drawn: Drawn, step: int, summed: _Summed, device: Device) -> float:
+    """Change the weights by the step's gradient; returns the mean loss."""
+    terms, active = summed.terms, summed.active
+    loss_value = float(summed.loss / terms)
     rate = learning_rate(job.settings, step, job.schedule.total_steps)
+    flat = job.optimizer if isinstance(job.optimizer, FlatAdamW) else None
     if flat is None:
         _plain_update(job, terms, loss_value, rate, step, part, drawn)
     else:
@@ -93,7 +112,7 @@ def _attempt(
         require_finite(job, part, drawn, step, loss_value, float(norm))
         scalars = flat.scalars(ranges, active, rate).to(device.torch_device)
         flat.update(ranges, scalars, clip_factor(job, norm) / terms)
-    return loss_value, real_tokens
+    return loss_value
 
 
 def _plain_update(
