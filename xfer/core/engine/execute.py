@@ -6,7 +6,6 @@ were let go (`--keep`). Whatever was computed stays: re-issuing a command contin
 
 import hashlib
 import json
-import re
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from xfer.core.engine import memory
 from xfer.core.errors import (
     ExitStatus,
     Locked,
@@ -31,7 +31,6 @@ from xfer.core.run import Run
 from xfer.core.storage.locks import phase_lock
 from xfer.version import __version__
 
-_OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|can't allocate memory|CUDA out of memory")
 FATAL = (UserError, NonFinite, OutOfResources, Stopped)
 """Failures that end a run; any other fails its cells only."""
 
@@ -156,7 +155,7 @@ def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
     except (XferError, OSError):
         raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+        if memory.ran_out(error):
             raise OutOfResources(
                 f"memory ran out: {str(error).splitlines()[0] if str(error) else 'no more of it'}",
                 where=f"phase {planned.id}",
