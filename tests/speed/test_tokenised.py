@@ -1,6 +1,9 @@
 """Tokenised data are made once for the same content, and anew when anything of it changes."""
 
+import importlib
 import json
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,10 @@ import pytest
 
 from tests.engine.conftest import QUICK, Kit, calm_encoder, kit, rows, training
 from tests.speed.formats import TASKS, Folders, make
-from xfer.core.engine import tokenised as module
+from xfer.core.engine import tokenised as own
 from xfer.core.engine.tokenised import content_key, tokenised
 from xfer.core.engine.train_phase import prepare
+from xfer.core.formats import base, span
 
 __all__ = ["calm_encoder", "kit"]
 STORED = {"engine.cache_tokens": 0}
@@ -79,19 +83,59 @@ def test_whatever_changes_the_features_changes_the_key(tiny_encoder: Folders) ->
     assert len(keys) == 11
 
 
+@pytest.mark.parametrize("changed", ["span.py", "span_windows.py", "sequences.py", "base.py"])
 def test_a_changed_format_reads_nothing_of_the_old_one(
-    tiny_encoder: Folders, tmp_path: Path, monkeypatch: Any
+    tiny_encoder: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """Whichever module of its package was changed, for formats share code."""
+    setting = make("span", tiny_encoder("xlm-roberta"))
+    copies = tmp_path / "formats"
+    shutil.copytree(Path(span.__file__).parent, copies)
+    for module in (span, base):
+        monkeypatch.setattr(module, "__file__", str(copies / Path(module.__file__ or "").name))
+
+    def key() -> str | None:
+        own.sources.cache_clear()
+        return content_key(setting.tokeniser, setting.code, setting.examples, 32, training=True)
+
+    before = key()
+    assert before == key() is not None
+    with (copies / changed).open("a") as file:
+        file.write("# changed\n")
+    assert key() != before
+    own.sources.cache_clear()
+
+
+def test_a_format_that_inherits_depends_on_what_it_inherits(
+    tiny_encoder: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting = make("classification", tiny_encoder("xlm-roberta"))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_base.py").write_text("class Words: ...\n")
+    (tmp_path / "own_format.py").write_text(
+        "from own_base import Words\n"
+        "from xfer.core.formats.classification import Classification\n"
+        "class Own(Words, Classification): ...\n"
+    )
+    code = importlib.import_module("own_format").Own(setting.code.task, setting.code.labels, setting.code.options)
     keys = []
-    for text in ("one", "two"):
-        file = tmp_path / "own_format.py"
-        file.write_text(text)
-        module._source.cache_clear()
-        monkeypatch.setattr("xfer.core.formats.classification.__file__", str(file))
-        keys.append(content_key(setting.tokeniser, setting.code, setting.examples, 32, training=True))
-    module._source.cache_clear()
+    for text in ("class Words: ...\n", "class Words:\n    lower = True\n"):
+        (tmp_path / "own_base.py").write_text(text)
+        own.sources.cache_clear()
+        keys.append(content_key(setting.tokeniser, code, setting.examples, 32, training=True))
+    assert None not in keys
     assert keys[0] != keys[1]
+    del sys.modules["own_base"]
+    own.sources.cache_clear()
+    assert content_key(setting.tokeniser, code, setting.examples, 32, training=True) is None  # nobody can tell
+
+
+def test_another_tokenisation_library_makes_its_own(tiny_encoder: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = make("classification", tiny_encoder("xlm-roberta"))
+    given = (setting.tokeniser, setting.code, setting.examples, 32)
+    before = content_key(*given, training=True)
+    monkeypatch.setattr("tokenizers.__version__", "0.0.1")
+    assert content_key(*given, training=True) != before
 
 
 def test_examples_that_are_no_plain_data_are_tokenised_anew(kit: Kit, tiny_encoder: Folders) -> None:

@@ -1,7 +1,7 @@
 """Tokenised data by content: kept in the process, and large ones in the store, mapped into memory.
 
-What a tokenised data set depends on is hashed: the examples, the tokeniser, the format's options, labels and
-own code, and the length. Nothing else needs to be known to use it again, in another phase, run or process.
+What a tokenised data set depends on is hashed: the examples, the tokeniser and its library, the format's options,
+labels and code, and the length. Nothing else needs to be known to use it again, in another phase, run or process.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from xfer.core.batches import features as batch_features
 from xfer.core.batches.features import Column, Features
 from xfer.core.encoders import tokeniser as tokenisers
 from xfer.core.encoders.tokeniser import Tokeniser
-from xfer.core.formats import sequences
 from xfer.core.formats.base import FormatCode
 from xfer.core.plans.planning import SCHEMA
 from xfer.core.run import Run
@@ -55,16 +55,24 @@ def tokenised(
 def content_key(
     tokeniser: Tokeniser, code: FormatCode, examples: Sequence[Any], max_length: int, *, training: bool
 ) -> str | None:
-    """sha256 of all that the features follow from, 32 hex digits; None for examples that are no plain data."""
+    """sha256 of all that the features follow from, 32 hex digits.
+
+    None for examples that are no plain data, and for formats whose code lies in no file.
+    """
+    import tokenizers
+
+    code_used = sources(type(code))
+    if code_used is None:
+        return None
     described = [
         SCHEMA,
-        np.__version__,
+        (np.__version__, tokenizers.__version__),
         tokeniser.fingerprint,
         (tokeniser.pad_id, tokeniser.mask_id, tokeniser.special_ids, tokeniser.size),
         (code.task.name, code.task.version, code.task.format, code.task.labels, code.labels),
         code.options.model_dump(mode="json"),
         (max_length, training),
-        [_source(name) for name in (type(code).__module__, sequences.__name__, tokenisers.__name__)],
+        code_used,
     ]
     digest = hashlib.sha256(json.dumps(described).encode())
     try:
@@ -83,10 +91,22 @@ def _fields(example: Any) -> list[Any]:
 
 
 @cache
-def _source(module: str) -> str:
-    """sha256 of a module's file: whoever changes a format's code must not read features of the old one."""
-    path = getattr(sys.modules.get(module), "__file__", None)
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path and Path(path).is_file() else module
+def sources(kind: type[FormatCode]) -> tuple[str, ...] | None:
+    """sha256 of the code that makes a format's features: whoever changes it must not read those of the old one.
+
+    These are the files beside the modules of its class and of those that it inherits from, for formats share
+    code, and the modules that every format uses. None where a module has no file.
+    """
+    own = [one.__module__ for one in kind.__mro__ if one.__module__ not in ("abc", "builtins", "typing")]
+    found: dict[Path, None] = {}
+    for name in dict.fromkeys((*own, batch_features.__name__, tokenisers.__name__)):
+        module = sys.modules.get(name)
+        path = Path(getattr(module, "__file__", None) or "")
+        if not path.is_file():
+            return None
+        beside = name in own and getattr(module, "__package__", "")
+        found |= dict.fromkeys(sorted(path.parent.glob("*.py")) if beside else [path])
+    return tuple(files.sha256_file(path) for path in found)
 
 
 def _plain(features: Features) -> bool:
