@@ -48,11 +48,7 @@ def hooks_page() -> Iterator[str]:
         yield f"## `{name}`\n"
         yield f"```python\n{signature}\n```\n"
         yield f"{inspect.cleandoc(text)}\n"
-        callers = _callers(name)
-        if callers:
-            yield f"Called by {', '.join(f'`{caller}`' for caller in callers)}.\n"
-        else:
-            yield "**Reserved: nothing calls it in this version.** An implementation is accepted and never asked.\n"
+        yield f"Called by {', '.join(f'`{caller}`' for caller in _callers(name))}.\n"
         for file, code in _implementations(name):
             yield f"From `examples/plugins/{file}.py`:\n\n```python\n{code}\n```\n"
 
@@ -85,7 +81,7 @@ def _callers(name: str) -> list[str]:
 
 
 def _where(name: str) -> str:
-    return ", ".join(f"`{file}.py`" for file, _ in _implementations(name)) or "reserved"
+    return ", ".join(f"`{file}.py`" for file, _ in _implementations(name))
 
 
 def _implementations(name: str) -> list[tuple[str, str]]:

@@ -91,11 +91,6 @@ def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings
 
 
 @hookspec(firstresult=True)
-def xfer_build_encoder(model: Any, settings: Any) -> Any:
-    """First result: a loaded encoder for a model specification. Reserved: nothing calls it yet."""
-
-
-@hookspec(firstresult=True)
 def xfer_translate(texts: Any, source: str, target: str, settings: Any) -> Any:
     """First result: translations of `texts` (a list of strings), in order, from `source` into `target`.
 
@@ -107,11 +102,6 @@ def xfer_translate(texts: Any, source: str, target: str, settings: Any) -> Any:
 @hookspec(firstresult=True)
 def xfer_render_report(comparison: Any, format: str) -> str | None:
     """First result: a comparison as text in the format asked for. Called by `xfer compare`."""
-
-
-@hookspec(firstresult=True)
-def xfer_executor(name: str, settings: Any) -> Any:
-    """First result: something that runs the phases of a plan. Reserved: nothing calls it yet."""
 
 
 @hookspec
