@@ -195,6 +195,25 @@ def test_a_tracker_that_fails_is_told_of_once_and_ends_nothing(options, own):
     assert told.read_text().splitlines()[-1] == "close False"
 
 
+def test_a_tracker_that_fails_keeps_nothing_from_the_others(options, own):
+    broken, _ = own("first_tracker", fail="train")
+    sound, told = own("second_tracker")
+    result = xfer.run("none", **options, tracker=(broken, sound))
+    assert [problem.stage for problem in result.problems] == ["observe"]
+    lines = told.read_text().splitlines()
+    assert lines.count("3 train/learning_rate") == 1
+    assert lines.count("close False") == 4
+
+
+def test_a_tracker_that_cannot_be_opened_keeps_nothing_from_the_others(options, own):
+    own("silent_tracker")
+    sound, told = own("sound_tracker")
+    result = xfer.run("none", **options, tracker=("silent_tracker:Absent", sound))
+    assert {problem.stage for problem in result.problems} == {"observe"}
+    assert "3 train/learning_rate" in told.read_text()
+    assert told.read_text().splitlines()[-1] == "close False"
+
+
 def test_a_phase_that_fails_closes_its_writer(options, own):
     tracker, told = own("closing_tracker")
     options["set"] |= {"train.learning_rate": 1e30, "train.max_steps": 5, "train.clip_norm": 1e30}

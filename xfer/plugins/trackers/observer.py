@@ -4,14 +4,15 @@ A phase is one run of the tracker, grouped by the name of the xfer run. A tracke
 ends nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from xfer.api import UnknownName, UserError, hookimpl
 from xfer.plugins.shared.tracking import Tracked, Writer, tracked
 
+T = TypeVar("T")
 TRACKERS = ("tensorboard", "trackio", "wandb", "mlflow")
 """Modules beside this one, each named for its package and its extra."""
 
@@ -35,8 +36,11 @@ def xfer_check_plan(settings: Any) -> list[Any]:
 def xfer_phase_started(run: Any, planned: Any) -> None:
     """Open a writer for each tracker."""
     phase = tracked(run, planned) if run.settings.tracker else None
-    for name in run.settings.tracker:
+
+    def begin(name: str) -> None:
         run.memory[_KEY, name] = _opener(name)(phase)
+
+    _each(run.settings.tracker, begin)
 
 
 @hookimpl
@@ -47,28 +51,45 @@ def xfer_step_logged(run: Any, snapshot: Any) -> None:
         "train/learning_rate": snapshot.learning_rate,
         "train/tokens_per_second": snapshot.tokens_per_second,
     }
-    for writer in _writers(run):
-        writer.log(values, snapshot.step)
+    _each(_writers(run), lambda writer: writer.log(values, snapshot.step))
 
 
 @hookimpl
 def xfer_phase_finished(run: Any, planned: Any, outcome: Any) -> None:
     """The scores of an evaluation, also of one that was stored; then the writer is closed."""
     scored = planned.phase.does == "evaluate" and isinstance(outcome, str)
-    if scored and outcome == "reused" and run.settings.tracker:
-        xfer_phase_started(run, planned)
-    try:
-        for writer in _writers(run):
-            values = _scores(run, planned) if scored else {}
-            if values:
+
+    def end(writer: Writer) -> None:
+        try:
+            if values := _scores(run, planned) if scored else {}:
                 writer.log(values, 0)
+        finally:
             writer.close(not isinstance(outcome, str))
+
+    try:
+        if scored and outcome == "reused" and run.settings.tracker:
+            xfer_phase_started(run, planned)
     finally:
-        for name in run.settings.tracker:
-            run.memory.pop((_KEY, name), None)
+        try:
+            _each(_writers(run), end)
+        finally:
+            for name in run.settings.tracker:
+                run.memory.pop((_KEY, name), None)
 
 
 _KEY = "tracker"
+
+
+def _each(given: Iterable[T], act: Callable[[T], None]) -> None:
+    """Do it with every one; the first failure is raised when all had their turn."""
+    failures = []
+    for one in given:
+        try:
+            act(one)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def _opener(name: str) -> Callable[[Tracked | None], Writer]:
