@@ -101,10 +101,10 @@ def sources(kind: type[FormatCode]) -> tuple[str, ...] | None:
     found: dict[Path, None] = {}
     for name in dict.fromkeys((*own, batch_features.__name__, tokenisers.__name__)):
         module = sys.modules.get(name)
-        path = Path(getattr(module, "__file__", None) or "")
+        path = Path((module and module.__file__) or "")
         if not path.is_file():
             return None
-        beside = name in own and getattr(module, "__package__", "")
+        beside = name in own and module and module.__package__
         found |= dict.fromkeys(sorted(path.parent.glob("*.py")) if beside else [path])
     return tuple(files.sha256_file(path) for path in found)
 
