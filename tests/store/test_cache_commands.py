@@ -9,8 +9,9 @@ import pytest
 
 from tests.engine.conftest import TOY
 from xfer import commands
+from xfer.core.storage import contents as module
 from xfer.core.storage import files
-from xfer.core.storage.contents import collect, contents
+from xfer.core.storage.contents import collect, contents, remove_runs
 from xfer.core.storage.locks import phase_lock
 from xfer.core.storage.store import Store
 from xfer.testing.pytest_plugin import Outcome
@@ -132,6 +133,30 @@ def test_gc_removes_what_no_run_needs_and_nothing_else(store: Store, run_xfer: R
     assert by_kind(store) == {"translations": ["translations/abc"]}
     assert run_xfer("cache", "rm", "translations/abc", "--store", store.root).status == 0
     assert contents(store) == []
+
+
+def test_what_a_runs_rows_name_stays_when_its_plan_became_another(store: Store) -> None:
+    """A command with the same --name and another target, killed before it wrote rows of its own."""
+    store.start_run("two", {}, store.load_run("one").plan)
+    (scored,) = [item for item in contents(store) if item.does == "evaluate toy-pairs"]
+    assert [(need.run, need.targets, need.scores) for need in scored.needs] == [("two", ("toy-pairs",), True)]
+    collect(store)
+    assert scored.path.is_dir()
+
+
+def test_gc_minds_a_run_that_begins_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, before = store.load_run("two").plan, by_kind(store)["phase"]
+    remove_runs(store, ["one", "two"])
+    own = module.contents
+
+    def look(at: Store) -> list[module.Item]:
+        found = own(at)
+        at.start_run("late", {}, plan)
+        return found
+
+    monkeypatch.setattr(module, "contents", look)
+    assert [item.kind for item in collect(store).removed] == ["partial", "damaged"]
+    assert by_kind(store)["phase"] == before
 
 
 def test_nothing_goes_while_a_runs_needs_are_unknown(store: Store, run_xfer: Run) -> None:

@@ -1,12 +1,12 @@
 """What a store holds, who needs it, and what may go: `xfer cache`.
 
-A phase is needed by every run whose plan leads through it, also while the run works (its plan is written first).
-Nothing is removed while another process works on it.
+A phase is needed by every run whose plan leads through it, also while the run works (its plan is written first),
+and by every run whose result rows name it. Nothing is removed while another process works on it.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,6 +143,12 @@ def _needs(store: Store) -> dict[str, tuple[Need, ...]]:
                 targets = tuple(dict.fromkeys(str(cell["target"]) for cell in cells))
                 scores = any(cell["phase"] == id for cell in cells)
                 found.setdefault(id, []).append(Need(run, labels, targets, scores))
+            rows = files.read_json_lines(path.with_name("results.jsonl"))
+            for id in dict.fromkeys(row["phase"] for row in rows if row["phase"] not in through):
+                own = [row for row in rows if row["phase"] == id]  # of a plan that was there before
+                labels = tuple(dict.fromkeys(str(row["label"]) for row in own))
+                targets = tuple(dict.fromkeys(str(row["task"]) for row in own))
+                found.setdefault(id, []).append(Need(run, labels, targets, True))
         except (Damaged, KeyError, TypeError, AttributeError) as error:
             raise Damaged(
                 f"what run {run!r} needs cannot be read",
@@ -213,8 +219,11 @@ def collect(store: Store, dry_run: bool = False) -> Removal:
     What another process works on stays, and so do translations, which cost hours and serve later plans.
     """
     removal = Removal()
+    plans, since = _plans(store), dict[str, tuple[Need, ...]]()
     for item in contents(store):
-        if item.kind in ("phase", "partial") and item.needs:
+        if plans != (now := _plans(store)):  # a run began meanwhile, and may count on what is stored
+            plans, since = now, _needs(store)
+        if item.kind in ("phase", "partial") and (item.needs or since.get(item.phase)):
             continue
         if not item.phase:
             removal.kept[item.name] = "a cache: name it to `xfer cache rm` if it may go"
@@ -226,6 +235,15 @@ def collect(store: Store, dry_run: bool = False) -> Removal:
     if not dry_run:
         store.sweep()
     return removal
+
+
+def _plans(store: Store) -> dict[str, int]:
+    """When the plan of each run was written."""
+    found = {}
+    for run in store.runs():
+        with suppress(FileNotFoundError):  # just removed
+            found[run] = (store.run_folder(run) / "plan.json").stat().st_mtime_ns
+    return found
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:
