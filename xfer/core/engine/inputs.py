@@ -14,7 +14,7 @@ from xfer.core.examples import Row
 from xfer.core.formats.base import FormatCode
 from xfer.core.loading import load_object
 from xfer.core.manager import PluginManager
-from xfer.core.plans.planning import Fingerprint
+from xfer.core.plans.dev_scores import Fingerprint
 from xfer.core.plans.strategy_steps import ENGLISH, MACHINE
 from xfer.core.records import Problem, TaskSpec, TaskUse
 from xfer.core.registry import BUILTIN

@@ -20,7 +20,7 @@ from xfer.core.batches.features import Column, Features
 from xfer.core.encoders import tokeniser as tokenisers
 from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.formats.base import FormatCode
-from xfer.core.plans.planning import SCHEMA
+from xfer.core.plans.identity import SCHEMA
 from xfer.core.run import Run
 from xfer.core.storage import files
 

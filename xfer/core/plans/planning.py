@@ -1,13 +1,6 @@
-"""From strategies to a plan: a graph of phases with ids, shared wherever they are the same work.
+"""From strategies to a plan: a graph of phases with ids, shared wherever they are the same work."""
 
-A phase's id is a hash of everything that its numbers depend on: what it does, the versions and data of its
-tasks, its hyperparameters and options, its parents' ids (or the model's fingerprint), the seed, the precision
-and `SCHEMA`. Names, roles, paths, devices and logging stay out, so that the same work has the same id.
-"""
-
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +9,8 @@ from xfer.core.data.sources import hub_ids
 from xfer.core.encoders.models import Model, has_lm_head
 from xfer.core.errors import PluginError, UnknownName, UserError, XferError
 from xfer.core.plans import leaks
-from xfer.core.plans.dev_scores import Fingerprint as Fingerprint
-from xfer.core.plans.dev_scores import scored_on_dev
+from xfer.core.plans.dev_scores import Fingerprint, scored_on_dev
+from xfer.core.plans.identity import ADDED_TO_USE, NEVER_HASHED, SCHEMA, digest, lean
 from xfer.core.plans.start_points import StartPoint, chosen_targets, start_points
 from xfer.core.records import (
     PRETRAINED,
@@ -27,7 +20,6 @@ from xfer.core.records import (
     PlanContext,
     PlannedPhase,
     Problem,
-    Record,
     Suite,
     TaskSpec,
     TaskUse,
@@ -42,14 +34,6 @@ from xfer.core.settings import (
     resolve_training,
     unread_overrides,
 )
-
-SCHEMA = 1
-"""Raised when the code computes other numbers from the same record, so that stored phases are not reused."""
-
-ADDED_TO_USE = ("total", "disjoint", "exponent", "steps_ratio", "counts_only", "loss_weight")
-"""Fields of a use that came later: left out of the hash at their defaults."""
-NEVER_HASHED = ("options", "where_present")
-"""Fields of a use whose effect is hashed elsewhere."""
 
 
 def build_plan(
@@ -251,14 +235,14 @@ class _Builder:
             "transform": transforms.identity(phase, self.toolkit),
             "pooling": phase.pooling,
             "params": transforms.params_identity(phase, self.toolkit),
-            "settings": {self._short(name): _lean(value, {"snapshots"}) for name, value in settings.items()},
+            "settings": {self._short(name): lean(value, {"snapshots"}) for name, value in settings.items()},
             "options": {self._short(name): value for name, value in options.items()},
             "padding": engine.padding,
             "precision": self.precision,
             "seed": seed if training else None,
         } | ({"needs": list(needs)} if needs else {})
         return PlannedPhase(
-            id=_digest(identity),
+            id=digest(identity),
             phase=phase,
             parents=tuple(parent for parent in parents if parent != model),
             needs=needs,
@@ -314,7 +298,7 @@ class _Builder:
         task = self.tasks[use.task]
         owner = self.toolkit.tasks.owner(task)
         return {
-            **_lean(use, ADDED_TO_USE, NEVER_HASHED),
+            **lean(use, ADDED_TO_USE, NEVER_HASHED),
             "task": task.name,
             "version": task.version,
             **({} if owner == BUILTIN else {"owner": owner}),
@@ -342,15 +326,3 @@ class _Builder:
                 + (", or --set train.keep=last" if phase.does == "train" else ""),
             )
         return {"dev": {"limit": self.settings.limit.of(task.dev_split), "data": data}}
-
-
-def _lean(record: Record, added: Iterable[str], never: Iterable[str] = ()) -> dict[str, Any]:
-    """A record as data, without fields that came later and are at their defaults: ids of old work stay."""
-    fields = type(record).model_fields
-    left_out = {name for name in added if getattr(record, name) == fields[name].default} | set(never)
-    return record.model_dump(mode="json", exclude=left_out)
-
-
-def _digest(identity: Mapping[str, Any]) -> str:
-    text = json.dumps(identity, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
