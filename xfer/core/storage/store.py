@@ -3,8 +3,9 @@
 phases/<id>/            phase.json  model.safetensors  heads.safetensors  results.jsonl  …  DONE
 phases/<id>.partial/    checkpoints of a phase that is being trained
 phases/<id>.damaged-1/  a phase that did not verify, moved aside
-runs/<name>/            run.toml  plan.json  results.jsonl  problems.jsonl
+runs/<name>/            run.toml  plan.json  progress.json  results.jsonl  problems.jsonl  DONE
 cache/features/<hash>/  tokenised data
+cache/translations/     by translator and text
 locks/                  who works on which phase
 """
 
