@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xfer.core.errors import UserError
+from xfer.options import JsonOption
 
 if TYPE_CHECKING:
     from xfer.core.storage.contents import Item, Removal
@@ -18,7 +19,6 @@ StoreOption = Annotated[
     Path | None,
     typer.Option(envvar="XFER_STORE", metavar="DIR", help="Folder that keeps phases and runs. [default: runs]"),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")]
 
 cache = typer.Typer(help="The store: what it holds, why, and what may go.", no_args_is_help=True)

@@ -13,8 +13,8 @@ import typer
 from xfer import bootstrap, verbosity
 from xfer.core.errors import ExitStatus, UnknownName, UserError
 from xfer.core.settings import parse_assignments
+from xfer.options import JsonOption, Names
 
-Names = list[str] | None
 TargetOption = Annotated[Names, typer.Option(help="Task; repeat for several. [default: all of the suite]")]
 SuiteOption = Annotated[str, typer.Option(help="The suite whose tasks are meant, where no target is given.")]
 LanguageOption = Annotated[Names, typer.Option(help="Language that is scored; repeat. [default: all]")]
@@ -24,7 +24,6 @@ RootOption = Annotated[
 RevisionOption = Annotated[
     Names, typer.Option(metavar="ID=REVISION", help="Another commit or branch of a data set of the hub; repeat.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 data = typer.Typer(help="Data sets: what is there, and how to get the rest.", no_args_is_help=True)
 
