@@ -11,7 +11,8 @@ def test_layouts_are_the_tokenisers_own(tokeniser):
     single, pair = layout(tokeniser, pair=False), layout(tokeniser, pair=True)
     assert [part.tolist() for part in (single.before, single.between, single.after)] == [[bos], [], [eos]]
     assert [part.tolist() for part in (pair.before, pair.between, pair.after)] == [[bos], [eos, eos], [eos]]
-    assert (single.length, pair.length) == tokeniser.special_counts()
+    for frame, paired in ((single, False), (pair, True)):
+        assert frame.length == tokeniser.backend.num_special_tokens_to_add(paired)
 
 
 def test_framed_rows():

@@ -71,7 +71,3 @@ class Tokeniser:
             self.backend.enable_truncation(max_length=max_length, strategy="longest_first")
         run = self.backend.encode_batch if offsets or pretokenised else self.backend.encode_batch_fast
         return list(run(list(texts), is_pretokenized=pretokenised, add_special_tokens=special))
-
-    def special_counts(self) -> tuple[int, int]:
-        """Special tokens added to a single text and to a pair."""
-        return self.backend.num_special_tokens_to_add(False), self.backend.num_special_tokens_to_add(True)
