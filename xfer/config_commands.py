@@ -1,6 +1,7 @@
 """`xfer config init|show|validate|schema`: a configuration file written, explained, checked and described."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,8 @@ EXAMPLES = {
     "plugin": '["my_task.py"]',
 }
 """What a field may look like, where its default does not show it."""
+UNSET = {"max_steps": "1000"}
+"""The same for training settings that are unset by default."""
 TABLES: dict[str, type[Record]] = {"engine": core.EngineSettings, "translate": core.TranslationSettings}
 ROLES = ("train", *core.ROLES)
 
@@ -102,6 +105,7 @@ def show(
         ]
     chosen = toolkit.suites.get(settings.suite)
     checked_preset(settings, chosen)
+    _check_set(settings, toolkit)
     for path in task or ():
         rows += training_rows(settings, toolkit, chosen, path, own)
     if json_:
@@ -126,13 +130,12 @@ def validate(
     settings, _ = core.load_settings({}, file)
     toolkit = bootstrap.load(settings, settings.plugin)
     suite = toolkit.suites.get(settings.suite)
-    formats = {record.name: record for record in toolkit.formats}
     problems: list[UserError] = []
     for check in (
         lambda: checked_preset(settings, suite),
         lambda: start_points(settings, toolkit, suite),
         lambda: chosen_targets(settings, toolkit, suite),
-        lambda: core.check_overrides(settings.set, toolkit.tasks.names(), formats),
+        lambda: _check_set(settings, toolkit),
     ):
         try:
             check()
@@ -174,7 +177,7 @@ def initial_text() -> str:
     lines += _fields(TrainSettings)
     lines += ["# [set.target.mini-xnli]", "# epochs = 2", ""]
     for name, record in TABLES.items():
-        lines += [f"# {(record.__doc__ or '').split('.')[0]}.", f"# [set.{name}]", *_fields(record)]
+        lines += [f"# {_first_sentence(record)}", f"# [set.{name}]", *_fields(record)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -183,8 +186,13 @@ def _fields(record: type[Record]) -> list[str]:
     for name, field in record.model_fields.items():
         value = _plain(field.get_default(call_default_factory=True))
         comment = f"  # {docs[name]}" if docs[name] else ""
-        lines.append(f"# {name} = {'0 (none)' if value is None else json.dumps(value)}{comment}")
+        shown = UNSET.get(name) if value is None else json.dumps(value)
+        lines.append(f"# {name} = {shown}{comment}{' [default: none]' if value is None else ''}")
     return [*lines, ""]
+
+
+def _first_sentence(record: type[Record]) -> str:
+    return re.split(r"(?<=\.)\s", (record.__doc__ or "").strip())[0]
 
 
 def option_helps() -> dict[str, str]:
@@ -226,6 +234,14 @@ def checked_preset(settings: core.RunSettings, suite: Suite) -> None:
     preset = settings.preset or suite.default_preset
     if preset not in suite.presets:
         raise UnknownName("preset", preset, suite.presets)
+
+
+def _check_set(settings: core.RunSettings, toolkit: Toolkit) -> None:
+    """Raise for paths of settings that nothing reads, as a run would."""
+    from xfer.core.data.sources import hub_ids
+
+    formats = {record.name: record for record in toolkit.formats}
+    core.check_overrides(settings.set, toolkit.tasks.names(), formats, hub_ids(toolkit.tasks))
 
 
 def json_schema() -> dict[str, Any]:

@@ -50,9 +50,12 @@ def test_every_line_of_the_initial_file_may_be_used(run_xfer: Run) -> None:
         bare = line.removeprefix("# ")
         if bare.startswith("[") or (" = " in bare and bare.split(" = ")[0].isidentifier()):
             lines.append(bare)
-    used = tomllib.loads("\n".join(line for line in lines if "0 (none)" not in line and "plugin =" not in line))
+    used = tomllib.loads("\n".join(line for line in lines if "plugin =" not in line))
     assert len(used) >= 12
-    Path("all.toml").write_text("\n".join(line for line in lines if "(none)" not in line and "plugin" not in line))
+    assert used["set"]["train"]["max_steps"] == 1000
+    for sentence in ("# How things are computed.", "# How texts are translated by machine: the `translate.*` part"):
+        assert sentence in text
+    Path("all.toml").write_text("\n".join(line for line in lines if "plugin" not in line))
     done = run_xfer("config", "validate", "all.toml", "--json")
     assert done.status == 2, "the examples name things that do not go together"
     assert "sw" in done.err
@@ -110,6 +113,13 @@ def test_shown_training_settings_are_those_of_a_run(run_xfer: Run) -> None:
     expected = resolve_training(suite, "small", {}, "target", ["tydiqa"], {})
     found = {name: rows[f"set.target.tydiqa.{name}"][0] for name in TrainSettings.model_fields}
     assert TrainSettings.model_validate(found) == expected
+
+
+def test_a_setting_that_nothing_reads_is_not_shown(run_xfer: Run) -> None:
+    outcome = run_xfer("config", "show", "--set", "train.learnin_rate=1")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "no setting named 'train.learnin_rate'" in outcome.err
+    assert run_xfer("config", "show", "--set", "data.revision.nyu-mll/glue=abc").status == 0
 
 
 def test_presets_are_there_and_one_that_is_not_is_refused(run_xfer: Run) -> None:
