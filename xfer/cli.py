@@ -224,11 +224,11 @@ def compare(
         language=_split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
         against=against,
     )  # fmt: skip
-    text = results.report(comparison, "json" if json_ else format, plugin or ())
+    chosen = "json" if json_ else format
     if output is None:
-        sys.stdout.write(text)
+        results.print_report(comparison, chosen, plugin or ())
     else:
-        files.write_text(output, text)
+        files.write_text(output, results.report(comparison, chosen, plugin or ()))
         verbosity.note(f"written to {output}")
 
 
@@ -266,7 +266,7 @@ def _finish(result: Any, json_: bool, mixed: bool = False) -> None:
     if json_:
         print(json.dumps(result.document(), ensure_ascii=False, allow_nan=False))
     else:
-        print(summary.result_text(result, mixed), end="")
+        summary.print_result(result, mixed)
     if result.status:
         raise typer.Exit(result.status)
 
@@ -299,7 +299,7 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
 
 
 def _limit(text: str | None) -> Mapping[str, Any] | None:
-    return parse_assignments(text.split(","), "--limit") if text else None
+    return parse_assignments(text.split(","), "--limit", "train=1000,dev=200,test=200") if text else None
 
 
 @cache

@@ -1,6 +1,7 @@
 """Results that runs left in stores: read, compared, reported. `xfer.load_results` and `xfer.compare` are here."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xfer import bootstrap
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.records import Problem, ResultRow
+from xfer.core.registry import BUILTIN
 from xfer.core.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -148,6 +150,22 @@ def _of_latest(rows: list[ResultRow]) -> tuple[list[ResultRow], list[str]]:
 
 def report(comparison: "Comparison", format: str, plugin: Sequence[Path] = ()) -> str:
     """A comparison as text in a built-in format or one that a plugin brings, also from a file."""
+    return _answer(comparison, format, plugin)[0]
+
+
+def print_report(comparison: "Comparison", format: str, plugin: Sequence[Path] = ()) -> None:
+    """The report on stdout; the built-in tables as wide as the terminal, and in its colours."""
+    text, owner = _answer(comparison, format, plugin)
+    if format == "table" and owner == BUILTIN:
+        from xfer.core.reports import table
+
+        table.print_out(comparison)
+    else:
+        sys.stdout.write(text)
+
+
+def _answer(comparison: "Comparison", format: str, plugin: Sequence[Path]) -> tuple[str, str]:
+    """The text and who made it. Raises UnknownName for a format that nobody knows."""
     from xfer.core.reports import FORMATS
 
     answer = bootstrap.load(None, tuple(plugin)).manager.first(
@@ -155,7 +173,7 @@ def report(comparison: "Comparison", format: str, plugin: Sequence[Path] = ()) -
     )
     if answer is None:
         raise UnknownName("report format", format, FORMATS)
-    return str(answer[0])
+    return str(answer[0]), answer[1]
 
 
 def _run_folders(place: Path) -> list[Path]:

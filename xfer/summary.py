@@ -1,7 +1,9 @@
 """What `xfer run` prints: a plan (`--dry-run`), and the table at the end."""
 
 import json
-from collections.abc import Mapping
+import shlex
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xfer import commands, results
@@ -56,18 +58,26 @@ def plan_text(prepared: commands.Prepared) -> str:
         f"{document['device']}, {document['precision']}",
         "",
     ]
+    sheets: list[Mapping[str, Any]] = []
     for planned, phase in zip(prepared.plan.phases, document["phases"], strict=True):
         lines.append(f"{phase['id']}  {phase['state']:<7} {describe(planned)}{_after(planned)}")
         if "steps" in phase:
+            trained = {
+                task: held.model_dump(mode="json", exclude_defaults=False)
+                for task, held in planned.settings.items()
+                if task
+            }
             lines.append(
                 f"    {phase['examples']:,} examples, {phase['steps']:,} steps, about {phase['tokens']:,} tokens"
+                f"{_sheet_numbers(trained, sheets)}"
             )
-            lines += [f"    {task}: {settings}" for task, settings in phase["settings"].items()]
             shares = ", ".join(f"{name} {count:,}" for name, count in phase["shares"].items())
             lines += [f"    steps: {shares}"] if len(planned.phase.uses) > 1 else []
         else:
-            lines.append(f"    {', '.join(phase['languages'])}: {phase['options']}")
+            lines.append(f"    {', '.join(phase['languages'])}{_sheet_numbers(planned.options, sheets)}")
     lines += [
+        "",
+        *(line for number in range(len(sheets)) for line in _sheet_lines(sheets, number)),
         "",
         f"{len(document['cells'])} cells (label × seed × target)",
         *_zero_shot_lines(prepared),
@@ -80,17 +90,43 @@ def plan_text(prepared: commands.Prepared) -> str:
     return "\n".join(lines) + "\n"
 
 
-def result_text(result: commands.RunResult, mixed: bool = False) -> str:
-    """The table of a run, and what to type next. `mixed` lets labels differ in signature (a sweep of layers)."""
-    from xfer.core import reports
+def print_result(result: commands.RunResult, mixed: bool = False) -> None:
+    """The targets' means beside chance and heuristic, what to know of them, and what to type next.
 
-    text = ""
+    The other tables are left to `xfer compare`. `mixed` lets labels differ in signature (a sweep of layers).
+    """
+    from xfer.core.reports import table
+
     if result.results:
-        text = reports.render(results.compared(result.results, result.problems, mixed=mixed), "table")
+        table.print_out(results.compared(result.results, result.problems, mixed=mixed), brief=True)
     for phase, reason in result.failed.items():
-        text += f"failed: phase {phase}: {reason}\n"
-    text += f"\nresults: {result.store / 'runs' / result.run}\n"
-    return text + f"next: xfer compare {result.store}\n"
+        print(f"failed: phase {phase}: {reason}")
+    print(f"\nresults: {result.store / 'runs' / result.run}")
+    print(f"next: xfer compare {shlex.quote(str(result.store))}")
+
+
+def _sheet_numbers(by_task: Mapping[str, Mapping[str, Any]], sheets: list[Mapping[str, Any]]) -> str:
+    """Which of the sheets of settings the tasks have, by number; settings that are new become a sheet."""
+    tasks: dict[int, list[str]] = {}
+    for task, held in by_task.items():
+        if held not in sheets:
+            sheets.append(held)
+        tasks.setdefault(sheets.index(held), []).append(task)
+    several = len(tasks) > 1
+    texts = (f"{at + 1}" + (f" ({', '.join(names)})" if several else "") for at, names in tasks.items())
+    return f"; settings {', '.join(texts)}" if tasks else ""
+
+
+def _sheet_lines(sheets: Sequence[Mapping[str, Any]], at: int) -> list[str]:
+    """A sheet of settings; where an earlier one has the same fields, what differs from it."""
+    held = sheets[at]
+    alike = [number for number, earlier in enumerate(sheets[:at]) if earlier.keys() == held.keys()]
+    text = _readable(held)
+    if alike:
+        first = sheets[alike[0]]
+        changed = {key: "none" if value is None else value for key, value in held.items() if value != first[key]}
+        text = f"as {alike[0] + 1}, but {_readable(changed)}"
+    return textwrap.wrap(f"settings {at + 1}: {text}", 100, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _zero_shot_lines(prepared: commands.Prepared) -> list[str]:

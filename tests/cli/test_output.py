@@ -1,6 +1,7 @@
 """What the commands print: documents on stdout, everything else on stderr."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,21 @@ def test_a_run_ends_with_its_table_and_the_next_command(run_xfer: Run, line: lis
         *line, "--strategy", "none", "--strategy", "english-stilts", "--seeds", "0,1", "--name", "table"
     )
     assert outcome.status == 0
-    for part in ("none", "english-stilts", "chance", "heuristic", "(mini-mnli)", "Transfer gap"):
+    for part in ("none", "english-stilts", "chance", "heuristic", "(mini-mnli)"):
         assert part in outcome.out
     assert "a demonstration and a test bed" in " ".join(outcome.out.split())
     assert outcome.out.splitlines()[-2:] == [f"results: {store / 'runs' / 'table'}", f"next: xfer compare {store}"]
     assert "train" not in outcome.err  # all of it was there
+    lines = outcome.out.splitlines()
+    assert [row for row in lines if row.startswith(("Mean over", "Zero-shot"))] == [
+        "Mean over languages, English included (as XTREME counts)",
+        "Zero-shot: mean over the languages other than English",
+    ]
+    assert sum(row.startswith(("chance", "heuristic")) for row in lines) == 4
+    assert any("not above chance" in row for row in lines)
+    for title in ("by language", "Transfer gap", "Worst languages", "Largest losses", "Wins", "Cost"):
+        assert title not in outcome.out, "the next command shows these"
+    assert len(lines) < 40
 
 
 def test_settings_are_written_with_where_they_came_from(run_xfer: Run, line: list[str], store: Path) -> None:
@@ -123,9 +134,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     text = outcome.out
     for part in (
         "suite mini, model xlm-roberta (", "cpu, float32", "reused  train intermediate mini-mnli (seed 0)",
-        "to run  train intermediate mini-mnli (seed 2)", "16 examples, 2 steps, about ",
-        "mini-mnli: learning_rate=",
-        "mini-xnli: learning_rate=", "evaluate mini-tatoeba, after ", "4 cells (label × seed × target)",
+        "to run  train intermediate mini-mnli (seed 2)", "16 examples, 2 steps, about ", " tokens; settings 1\n",
+        "settings 1: learning_rate=", "evaluate mini-tatoeba, after ", "4 cells (label × seed × target)",
         "4 of 8 phases to run", "disk: ", " at the peak, ", "training: about ",
     ):  # fmt: skip
         assert part in text
@@ -134,6 +144,21 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     line[line.index(str(store))] = str(fresh)
     assert run_xfer(*line, "--dry-run").status == 0
     assert not fresh.exists()
+
+
+def test_a_dry_run_tells_equal_settings_once(run_xfer: Run) -> None:
+    tasks = ("--target", "mini-xnli,mini-xquad,mini-tatoeba", "--intermediate", "mini-mnli,mini-squad-v1")
+    changed = ("--set", "intermediate.mini-squad-v1.lr=1e-3", "--set", "target.mini-xquad.max_steps=3")
+    outcome = run_xfer("run", *tasks, *QUICK[2:4], *changed, "--strategy", "english-stilts", "--dry-run")
+    assert outcome.status == 0
+    text = outcome.out
+    assert text.count("learning_rate=0.0008, batch_size=16") == 1
+    assert "tokens; settings 1 (mini-mnli), 2 (mini-squad-v1)\n" in text
+    assert "settings 2: as 1, but learning_rate=0.001\n" in text
+    assert text.count("tokens; settings 3\n") == text.count("settings 3: as 1, but learning_rate=0.0005, ") == 1
+    assert re.search(r"^settings \d: as 1, but .*max_steps=3$", text, re.M)
+    assert "{" not in text
+    assert max(map(len, re.findall(r"^settings .*", text, re.M))) <= 100
 
 
 def test_a_dry_run_as_data(run_xfer: Run, line: list[str]) -> None:

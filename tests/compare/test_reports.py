@@ -137,13 +137,30 @@ def test_tables_fit_the_terminal(width, monkeypatch):
     assert "(continued)" in text
 
 
-def test_a_terminal_gets_bold_and_the_summary_leaves_languages_out(evidence):
+def test_a_terminal_gets_bold_and_the_brief_tables_are_the_targets_means(evidence):
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
-    table.show(sample(evidence), console, per_language=False)
+    table.show(sample(evidence), console, brief=True)
     text = console.file.getvalue()
     assert "\x1b[1m" in text
     assert "Bold is the best" in text
-    assert "by language" not in text
+    plain = table.render(sample(evidence), brief=True)
+    assert plain.count("\nchance") == plain.count("\nheuristic") == 2
+    assert "- none: not above" in plain or "- every zero-shot mean exceeds" in plain
+    for title in ("by language", "Transfer gap", "Worst", "Wins", "Cost over", "mean of question"):
+        assert title not in plain
+
+
+def test_tables_on_stdout_are_as_wide_as_the_terminal(evidence, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    table.print_out(sample(evidence))
+    assert capsys.readouterr().out == table.render(sample(evidence), 60)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    table.print_out(sample(evidence), brief=True)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert [line.rstrip() for line in shown.splitlines() if "Bold" not in line] == [
+        line.rstrip() for line in table.render(sample(evidence), 60, brief=True).splitlines()
+    ]
 
 
 # ---------------------------------------------------------------- names that mean harm

@@ -188,15 +188,13 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(f"configuration file cannot be read: {error.strerror}", where=str(path)) from None
 
 
-def parse_assignments(items: Iterable[str], option: str) -> dict[str, Any]:
+def parse_assignments(items: Iterable[str], option: str, example: str = "target.xnli.epochs=1") -> dict[str, Any]:
     """`["a.b=1", …]` as a mapping. Raises UserError for an item without "="."""
     values: dict[str, Any] = {}
     for item in items:
         path, sign, value = item.partition("=")
         if not sign or not path.strip():
-            raise UserError(
-                f"{option} {item!r} is not NAME=VALUE", fix=f"for example {option} target.xnli.epochs=1"
-            )
+            raise UserError(f"{option} {item!r} is not NAME=VALUE", fix=f"for example {option} {example}")
         values[path.strip()] = parse_value(value)
     return values
 

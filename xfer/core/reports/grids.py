@@ -114,6 +114,18 @@ def without_prefix(grid: Grid, prefix: str) -> Grid:
 
 def headline_grids(comparison: Comparison) -> list[Grid]:
     """Labels by targets: means with English, means without it, and the transfer gap."""
+    gap = _target_grid(
+        comparison,
+        "Transfer gap: English minus the zero-shot mean (smaller is better, unless English fell)",
+        lambda target: Entry(value=target.transfer_gap),
+        lambda label: Entry(value=label.transfer_gap),
+        {},
+    )
+    return [*mean_grids(comparison), *_with_values([gap])]
+
+
+def mean_grids(comparison: Comparison, kinds: bool = True) -> list[Grid]:
+    """Labels by targets (by `kinds` of them too) beside chance and heuristic: means with English, then without."""
     grids = [
         _target_grid(
             comparison,
@@ -122,6 +134,7 @@ def headline_grids(comparison: Comparison) -> list[Grid]:
             lambda label: Entry(value=label.average, delta=label.delta, spread=label.spread),
             {"chance": lambda target: target.chance, "heuristic": lambda target: target.heuristic},
             starred=True,
+            grouped=kinds,
         ),
         _target_grid(
             comparison,
@@ -132,15 +145,13 @@ def headline_grids(comparison: Comparison) -> list[Grid]:
                 "chance": lambda target: target.chance_zero_shot,
                 "heuristic": lambda target: target.heuristic_zero_shot,
             },
-        ),
-        _target_grid(
-            comparison,
-            "Transfer gap: English minus the zero-shot mean (smaller is better, unless English fell)",
-            lambda target: Entry(value=target.transfer_gap),
-            lambda label: Entry(value=label.transfer_gap),
-            {},
+            grouped=kinds,
         ),
     ]
+    return _with_values(grids)
+
+
+def _with_values(grids: Iterable[Grid]) -> list[Grid]:
     return [grid for grid in grids if any(entry.value is not None for line in grid.lines for entry in line.entries)]
 
 
@@ -200,8 +211,9 @@ def _target_grid(
     of_label: Callable[[LabelScore], Entry],
     floors: Mapping[str, Callable[[TargetScore], float | None]],
     starred: bool = False,
+    grouped: bool = True,
 ) -> Grid:
-    kinds = task_groups(comparison)
+    kinds = task_groups(comparison) if grouped else {}
     stars = significant(comparison)
 
     def entries(label: LabelScore, extra: str = "") -> list[Entry]:

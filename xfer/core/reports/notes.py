@@ -1,24 +1,24 @@
 """How to read a report, and what its reader must know: marks, floors, what is missing, what was seen."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from xfer.core.compare.comparison import Comparison
 from xfer.core.compare.selection import USES_LABELS
 from xfer.core.compare.significance import Procedure
 from xfer.core.plans.leaks import zero_shot
 from xfer.core.reports.extra_grids import all_grids
-from xfer.core.reports.grids import INCOMPLETE, MIXED, SAME_TASK, SEES, SIGNIFICANT, number
+from xfer.core.reports.grids import INCOMPLETE, MIXED, SAME_TASK, SEES, SIGNIFICANT, Grid, number
 
 
-def legend(comparison: Comparison) -> list[str]:
-    """How to read the numbers; marks are explained where they are used."""
+def legend(comparison: Comparison, grids: Sequence[Grid] | None = None) -> list[str]:
+    """How to read the numbers; marks are explained where one of the grids (all of them unless given) uses them."""
     lines = ["Scores are points (0 to 100), means over seeds."]
     if comparison.baseline is not None:
         lines.append(f"Signed numbers are differences from {comparison.baseline}, paired by seed.")
     if any(label.spread is not None for label in comparison.labels):
         lines.append("± is the sample standard deviation over seeds.")
-    grids = all_grids(comparison)
+    grids = all_grids(comparison) if grids is None else grids
     used = {mark for grid in grids for line in grid.lines for entry in line.entries for mark in entry.marks}
     meanings = {
         INCOMPLETE: "incomplete: targets, languages or seeds are missing (listed below); a mean of those there are",

@@ -1,6 +1,8 @@
 """The comparison on a terminal: rich tables that fit its width."""
 
 import io
+import shutil
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -10,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xfer.core.compare.comparison import Comparison
-from xfer.core.reports.extra_grids import all_grids, with_note
+from xfer.core.reports.extra_grids import all_grids
 from xfer.core.reports.grids import (
     BOLD,
     Entry,
@@ -19,7 +21,7 @@ from xfer.core.reports.grids import (
     breakable,
     clean,
     common_prefix,
-    headline_grids,
+    mean_grids,
     number,
     prefix_note,
     signed,
@@ -29,28 +31,38 @@ from xfer.core.reports.grids import (
 from xfer.core.reports.notes import legend, notes
 
 WIDTH = 100
+"""Columns where no terminal tells its own."""
 
 
-def render(comparison: Comparison, width: int = WIDTH, per_language: bool = True) -> str:
+def render(comparison: Comparison, width: int = WIDTH, brief: bool = False) -> str:
     """The tables as plain text, at most `width` columns wide."""
     console = Console(file=io.StringIO(), width=width, force_terminal=False, color_system=None)
-    show(comparison, console, per_language)
+    show(comparison, console, brief)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def show(comparison: Comparison, console: Console, per_language: bool = True) -> None:
-    """Print headline tables, tables by language if asked for, legend and notes, as wide as the console."""
+def print_out(comparison: Comparison, brief: bool = False) -> None:
+    """The tables on stdout: as wide as the terminal (or COLUMNS) and in its colours, else plain."""
+    width = shutil.get_terminal_size((WIDTH, 0)).columns
+    if sys.stdout.isatty():
+        show(comparison, Console(width=width), brief)
+    else:
+        sys.stdout.write(render(comparison, width, brief))
+
+
+def show(comparison: Comparison, console: Console, brief: bool = False) -> None:
+    """Print tables, legend and notes, as wide as the console; of the tables only the targets' means if `brief`."""
     prefix = common_prefix(comparison)
-    short = (with_note(grid, comparison) for grid in headline_grids(comparison))
-    for grid in all_grids(comparison) if per_language else short:
+    grids = mean_grids(comparison, kinds=False) if brief else all_grids(comparison)
+    for grid in grids:
         shorter = without_prefix(grid, prefix)
         for place, part in enumerate(_parts(shorter, console.width)):
             title = f"{grid.title} (continued)" if place else grid.title
             console.print(Text(clean(title), style="bold"), part, Text(), sep="\n")
         if grid.note:
             console.print(Text(clean(grid.note), style="dim"), Text(), sep="\n")
-    lines = [*prefix_note(prefix), *legend(comparison)]
+    lines = [*prefix_note(prefix), *legend(comparison, grids)]
     if console.is_terminal:
         lines.append(BOLD)
     for line in lines:
