@@ -12,7 +12,7 @@ import pytest
 
 import xfer
 from xfer import progress, status
-from xfer.core.errors import Stopped
+from xfer.core.errors import NonFinite, Stopped
 from xfer.core.records import Problem
 from xfer.core.run import Reporter, Snapshot
 from xfer.core.storage.process import Process, this_process
@@ -87,6 +87,15 @@ def test_a_run_that_stopped_says_so_and_where_it_goes_on(options: dict[str, Any]
     assert (found.state, found.counts) == ("stopped", {"interrupted": 1, "waiting": 2})
     assert found.phases[0].note == "continues from step 1"
     assert status.run_folders(str(options["store"]), Path("elsewhere")) == [looking.folder]
+
+
+def test_a_phase_whose_failure_ended_the_run_says_why(options: dict[str, Any]) -> None:
+    options["set"] |= {"train.lr": 1e30, "train.warmup": 0.0, "train.max_steps": 5}
+    with pytest.raises(NonFinite):
+        xfer.run("none", **options, name="one")
+    found = status.run_status(options["store"] / "runs" / "one")
+    assert (found.state, found.counts) == ("stopped", {"failed": 1, "waiting": 2})
+    assert "gradient norm" in found.phases[0].note
 
 
 def document(folder: Path, **changes: Any) -> None:

@@ -90,6 +90,8 @@ def execute(plan: Plan, run: Run) -> Outcome:
             _run_one(planned, run, position, len(plan.phases))
             outcome.computed += 1
         except FATAL as error:
+            if not isinstance(error, Stopped):
+                run.reporter.phase_failed(planned, error.what)
             _observe("xfer_phase_finished", planned, run, outcome=error)
             raise
         except XferError as error:
