@@ -22,6 +22,8 @@ LIMITS: Mapping[str, int] = {
     "vocab_size": 10_000_000, "max_position_embeddings": 10_000_000, "type_vocab_size": 10_000,
 }  # fmt: skip
 """Fields of a configuration that are whole numbers from 0, and how large they may be."""
+AGAIN = "save or download it again"
+"""How to mend what no library writes."""
 TENSOR = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,511}")
 _READ = re.compile(r"(.*\.(json|safetensors|txt|model|bin))|DONE")
 
@@ -73,7 +75,9 @@ def _check_config(path: Path) -> None:
         if name not in LIMITS or value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LIMITS[name]:
-            raise UserError(f"{name} is {str(value)[:80]!r}, not a number from 0 to {LIMITS[name]:,}", str(path))
+            raise UserError(
+                f"{name} is {str(value)[:80]!r}, not a number from 0 to {LIMITS[name]:,}", str(path), AGAIN
+            )
 
 
 def _no_own_code(config: Mapping[str, Any], path: Path) -> None:
@@ -91,11 +95,11 @@ def _shards(path: Path) -> list[str]:
         return []
     named = _object(path, INDEX_BYTES).get("weight_map")
     if not isinstance(named, dict):
-        raise UserError("the index has no weight_map", where=str(path))
+        raise UserError("the index has no weight_map", str(path), AGAIN)
     shards = sorted({str(name) for name in named.values()})
     for name in shards:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors", name):
-            raise UserError(f"the index names {name[:200]!r}, which is no file of this folder", where=str(path))
+            raise UserError(f"the index names {name[:200]!r}, which is no file of this folder", str(path), AGAIN)
     return shards
 
 
@@ -106,10 +110,10 @@ def _check_names(path: Path) -> None:
         with safe_open(path, "np") as opened:
             names = list(opened.keys())
     except (OSError, SafetensorError) as error:
-        raise UserError(f"the model cannot be read: {error}", str(path), "save or download it again") from None
+        raise UserError(f"the model cannot be read: {error}", str(path), AGAIN) from None
     for name in names:
         if not TENSOR.fullmatch(name) or ".." in name:
-            raise UserError(f"{path.name} holds a tensor that is named {name[:200]!r}", where=str(path))
+            raise UserError(f"{path.name} holds a tensor that is named {name[:200]!r}", str(path), AGAIN)
 
 
 def _object(path: Path, limit: int) -> dict[str, Any]:
@@ -117,11 +121,11 @@ def _object(path: Path, limit: int) -> dict[str, Any]:
     if not path.is_file():
         return {}
     if path.stat().st_size > limit:
-        raise UserError(f"{path.name} has more than {limit:,} bytes", where=str(path))
+        raise UserError(f"{path.name} has more than {limit:,} bytes", str(path), AGAIN)
     try:
         found = parse_json(path.read_bytes())
     except (json.JSONDecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} is not JSON: {error}", where=str(path)) from None
+        raise UserError(f"{path.name} is not JSON: {error}", str(path), AGAIN) from None
     if not isinstance(found, dict):
-        raise UserError(f"{path.name} is no JSON object", where=str(path))
+        raise UserError(f"{path.name} is no JSON object", str(path), AGAIN)
     return found
