@@ -188,7 +188,8 @@ def evaluate(
 @app.command()
 def compare(
     places: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PLACE]...", help="Stores or run folders. [default: ./runs]")
+        list[Path] | None,
+        typer.Argument(metavar="[PLACE]...", help="Stores, run folders, or runs by name. [default: ./runs]"),
     ] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="LABEL", help="The label that deltas are taken from. [default: none]")

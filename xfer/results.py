@@ -10,7 +10,7 @@ from xfer import bootstrap
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.records import Problem, ResultRow
 from xfer.core.registry import BUILTIN
-from xfer.core.settings import RunSettings
+from xfer.core.settings import load_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,11 +44,12 @@ class Results(list[ResultRow]):
 
 
 def load_results(*places: str | Path) -> Results:
-    """Result rows of stores (all their runs) or of single run folders; the default store without arguments.
+    """Result rows of stores (all their runs) or of single runs (folders, or names in the usual store).
 
+    The usual store, read without arguments, is that of the environment's XFER_STORE, or ./runs.
     `load_results(…).to_pandas()` gives them as a data frame. Raises UserError for a place that holds no runs.
     """
-    folders = [folder for place in places or (RunSettings().store,) for folder in _run_folders(Path(place))]
+    folders = [folder for place in _places(places) for folder in _run_folders(place)]
     return Results(row for folder in folders for row in _rows_of(folder))
 
 
@@ -59,13 +60,14 @@ def compare(*places: str | Path, baseline: str | None = None, mixed: bool = Fals
     `target`, `language` (sequences), `by`, `metric`, `test`, `correct`, `alpha`, `against`. Raises UserError for
     places without runs, names that are not there, and rows that were not computed alike.
     """
-    folders = [folder for place in places or (RunSettings().store,) for folder in _run_folders(Path(place))]
+    found = _places(places)
+    folders = [folder for place in found for folder in _run_folders(place)]
     problems = [
         Problem.model_validate(line) for folder in folders for line in _json_lines(folder / "problems.jsonl")
     ]
     rows = [row for folder in folders for row in _rows_of(folder)]
     notes: list[str] = []
-    if not mixed and not any(folder == Path(place) for folder in folders for place in places):
+    if not mixed and not any(folder in found for folder in folders):
         rows, notes = _of_latest(rows)
     return compared(rows, problems, baseline, mixed, notes, folders=folders, **options)
 
@@ -176,6 +178,17 @@ def _answer(comparison: "Comparison", format: str, plugin: Sequence[Path]) -> tu
     return str(answer[0]), answer[1]
 
 
+def _places(given: Sequence[str | Path]) -> list[Path]:
+    """Stores and run folders; the usual store (XFER_STORE, or ./runs) where none is given, its run for a name."""
+    store = load_settings({})[0].store
+    return [_place(Path(place), store) for place in given] or [store]
+
+
+def _place(given: Path, store: Path) -> Path:
+    run = store / "runs" / given.name
+    return run if given.name == str(given) and not given.exists() and run.is_dir() else given
+
+
 def _run_folders(place: Path) -> list[Path]:
     """Folders of runs, those that were written last at the end: a later row of the same cell counts."""
     if (place / "results.jsonl").is_file():
@@ -184,7 +197,9 @@ def _run_folders(place: Path) -> list[Path]:
     found = [path.parent for path in sorted(written, key=lambda path: (path.stat().st_mtime_ns, path))]
     if not found:
         raise UserError(
-            "no runs here", where=str(place), fix="give a store (the folder of --store) or a folder in its runs/"
+            "no runs here",
+            where=str(place),
+            fix="give a store (the folder of --store), a run's folder, or the name of a run in ./runs",
         )
     return found
 

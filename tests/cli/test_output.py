@@ -186,6 +186,19 @@ def test_the_steps_of_a_dry_run_are_those_of_the_run(run_xfer: Run, line: list[s
 # ---------------------------------------------------------------- compare
 
 
+def test_compare_knows_the_usual_store_and_its_runs_by_name(
+    run_xfer: Run, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_folder = run_xfer("compare", store / "runs" / "first", "--format", "csv").out
+    monkeypatch.setenv("XFER_STORE", str(store))
+    assert run_xfer("compare", "first", "--format", "csv").out == by_folder
+    assert run_xfer("compare", "--format", "csv") == run_xfer("compare", store, "--format", "csv")
+    assert xfer.load_results() == xfer.load_results(store) != []
+    assert xfer.load_results("first") == xfer.load_results(store / "runs" / "first")
+    missing = run_xfer("compare", "frist")
+    assert (missing.status, "no runs here" in missing.err) == (2, True)
+
+
 def test_compare_has_the_documented_shape(run_xfer: Run, store: Path) -> None:
     document = json.loads(run_xfer("compare", store / "runs" / "first", "--format", "json").out)
     assert {"baseline", "strategies"} <= set(document)
