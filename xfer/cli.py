@@ -67,7 +67,7 @@ def _version(
         raise typer.Exit
 
 
-@app.command()
+@app.command(short_help="Train and evaluate, zero-shot in every language.")
 def run(
     strategy: Annotated[
         Names,
@@ -105,7 +105,7 @@ def run(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The suite's training settings by name: paper, small, fast, debug.",
+            help="The suite's training settings by name, e.g. paper, fast, debug. [default: the suite's]",
             autocompletion=completion.presets,
         ),
     ] = None,
@@ -185,7 +185,7 @@ def evaluate(
     _finish(result, json_, mixed=bool(layers))
 
 
-@app.command()
+@app.command(short_help="Compare strategies, over all runs of a store.")
 def compare(
     places: Annotated[
         list[Path] | None,
@@ -233,7 +233,7 @@ def compare(
         verbosity.note(f"written to {output}")
 
 
-@app.command()
+@app.command(short_help="Make the bundled checkpoint again.")
 def pretrain(
     suite: SuiteOption = None,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the checkpoint.")] = Path("checkpoint"),

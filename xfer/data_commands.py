@@ -31,7 +31,7 @@ data = typer.Typer(help="Data sets: what is there, and how to get the rest.", no
 def add(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(data, name="data")
-    app.command()(score)
+    app.command(short_help="Score prediction files.")(score)
 
 
 @data.command("verify")

@@ -20,7 +20,7 @@ Check = tuple[str, Callable[[], str]]
 
 def add(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(doctor)
+    app.command(short_help="Check the installation, a task or a plugin.")(doctor)
 
 
 def doctor(

@@ -165,7 +165,9 @@ def _text(fields: dict[str, Any]) -> str:
     for name, value in fields.items():
         if value in ("", None, [], {}):
             continue
-        if isinstance(value, list):
+        if name == "traps":  # sentences
+            value = "\n  ".join(["", *map(str, value)])
+        elif isinstance(value, list):
             value = (
                 ", ".join(map(str, value))
                 if all(isinstance(item, str | int) for item in value)

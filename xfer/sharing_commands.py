@@ -27,8 +27,8 @@ INSTEAD = {
 
 def add(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(export)
-    app.command()(push)
+    app.command(short_help="Write a run's submission, or its model.")(export)
+    app.command(short_help="Send an exported model to the hub.")(push)
 
 
 def export(

@@ -17,7 +17,7 @@ SECONDS = 2.0
 
 def add(app: typer.Typer) -> None:
     """Add `xfer status`."""
-    app.command()(status)
+    app.command(short_help="Show where runs stand.")(status)
 
 
 def status(

@@ -80,6 +80,12 @@ def test_every_command_has_its_golden_help(told: dict[str, dict[str, tuple[int, 
     assert texts == {path.name: path.read_text(encoding="utf-8") for path in GOLDEN.glob("help*.txt")}
 
 
+def test_the_first_page_cuts_no_sentence(told: dict[str, dict[str, tuple[int, str]]]) -> None:
+    commands = told["help"][""][1].partition("Commands:")[2].split("\n")
+    assert len(commands) > 15
+    assert not [line for line in commands if line.endswith("...")]
+
+
 def test_help_loads_nothing_heavy(told: dict[str, object]) -> None:
     assert heavy(told["modules"]) == []
 

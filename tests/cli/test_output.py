@@ -290,6 +290,8 @@ def test_listings_are_lines_or_json(run_xfer: Run) -> None:
 
 def test_show_tells_what_a_record_holds(run_xfer: Run) -> None:
     text = run_xfer("tasks", "show", "xnli").out
+    assert "\ntraps: \n  The training set is MultiNLI: " in text
+    assert "seen twice.\n  Label ids differ" in text
     for part in (
         "name: xnli",
         "format: classification",
