@@ -8,6 +8,7 @@ from torch import nn  # noqa: TID253
 
 from xfer.core.batches.features import Axis, Batch, Column, Features
 from xfer.core.encoders.heads import segment_sum
+from xfer.core.encoders.neighbours import device_search
 from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.examples import PairExample
 from xfer.core.formats.base import FormatCode
@@ -119,7 +120,8 @@ class Retrieval(FormatCode):
             return values
         kept, mapping = zip(*(unique_texts(_texts(examples, side)) for side in (SOURCE, TARGET)), strict=True)
         found_in = [_rows(side, rows) for side, rows in zip((sources, targets), kept, strict=True)]
-        pairs = mine(found_in[SOURCE], found_in[TARGET], self.options.neighbours)
+        search = device_search(*(len(rows) for rows in found_in))
+        pairs = mine(found_in[SOURCE], found_in[TARGET], self.options.neighbours, search=search)
         single = [occurring_once(groups) for groups in mapping]
         for source, target, margin in zip(*(column.tolist() for column in pairs), strict=True):
             if single[SOURCE][source] and single[TARGET][target]:
