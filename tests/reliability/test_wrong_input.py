@@ -24,6 +24,7 @@ def told(text: str, here: Path) -> str:
     """The message without what differs between machines and versions: paths, hashes, lists of what is known."""
     text = text.replace(str(here), "{here}")
     text = re.sub(r"(sha256:|xfer_file_odd_)[0-9a-f]+", r"\1…", text)
+    text = re.sub(r"/etc \(holds .*\)", "/etc (holds …)", text)  # unlike from machine to machine
     text = re.sub(r"\S*/(xfer/\S+\.py):\d+", r"{source}/\1", text)
     text = re.sub(r"\S*/(site-packages|lib)/\S*", "{library}", text)
     lines = [line if len(line) <= 160 else f"{line[:160]}…" for line in text.strip().splitlines()[:6]]

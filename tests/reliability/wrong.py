@@ -251,7 +251,7 @@ CONFIGURATIONS = {
     "a language that climbs": _toml('language = ["../de"]'),
     "a strategy with markup": _toml('strategy = ["none[/bold]"]'),
     "a strategy with a formula": _toml('strategy = ["=1+1"]'),
-    "a model that climbs": _toml('model = "../../../etc"'),
+    "a model that climbs": _toml(f'model = "{"../" * 30}etc"'),
     "a model that is a switch": _toml('model = "--help"'),
     "a device with a break": _toml('device = "cpu\\n\\u001b]0;owned\\u0007"'),
     "a value that is deep JSON": Case(nothing, ("--set", "train.lr=" + "[" * 50_000)),
