@@ -106,7 +106,7 @@ def test_from_nothing_to_a_comparison(python: Python, tmp_path: Path) -> None:
     )
     assert 10 <= changed <= 40, changed
 
-    kit = () if "pytest11" in entry_points(python, tmp_path) else ("-p", "xfer.testing.pytest_plugin")
+    kit = () if finds_the_kit(python, tmp_path) else ("-p", "xfer.testing.pytest_plugin")
     assert "3 passed" in step("test", "-m", "pytest", "-q", "-p", "no:cacheprovider", *kit, cwd=package)
     step("install", "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", package)
     assert "ok    task hosts" in step("doctor", *XFER, "doctor", "hosts")
@@ -123,7 +123,9 @@ def test_from_nothing_to_a_comparison(python: Python, tmp_path: Path) -> None:
     assert sum(seconds.values()) < 180
 
 
-def entry_points(python: Python, folder: Path) -> str:
+def finds_the_kit(python: Python, folder: Path) -> bool:
     """Whether pytest finds xfer's fixtures by itself: only where xfer is installed, not just on the path."""
-    code = "import importlib.metadata as m; print([p.group for p in m.entry_points() if p.name == 'xfer'])"
-    return python("-c", code, cwd=folder).stdout
+    code = "import importlib.metadata as m; print(len(m.entry_points(group='pytest11', name='xfer')))"
+    told = python("-c", code, cwd=folder)
+    assert told.returncode == 0, told.stderr
+    return told.stdout.strip() != "0"
