@@ -172,3 +172,10 @@ def test_eval_without_a_head_says_so(kit: Kit) -> None:
     with pytest.raises(UserError, match="no head for toy-class is stored with these weights"):
         commands.evaluate(kit.model, target="toy-class", **options)
     assert commands.evaluate(kit.model, target="toy-pairs", **options).status == 0
+
+
+def test_a_chain_whose_weights_were_let_go_is_made_anew_link_by_link(kit: Kit) -> None:
+    kit.run(set=QUICK, strategy="english-stilts", keep="none")
+    again = kit.run(set=QUICK, strategy="english-stilts", keep="none", limit={"test": 7})
+    assert again.failed == {}
+    assert {row.n for row in again.results} == {7}

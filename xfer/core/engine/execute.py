@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +68,7 @@ def execute(plan: Plan, run: Run) -> Outcome:
     for problem in run.store.problems:
         run.tell(problem)
     outcome = Outcome(rows=[], problems=run.problems)
+    pending = set(needed)
     run.reporter.run_started(plan.phases)
     for position, planned in enumerate(plan.phases, start=1):
         if planned.id not in needed:
@@ -87,20 +88,16 @@ def execute(plan: Plan, run: Run) -> Outcome:
                 fix="issue the same command again to continue",
             )
         try:
-            _run_one(planned, run, position, len(plan.phases))
+            run_phase(planned, run, position, len(plan.phases))
             outcome.computed += 1
-        except FATAL as error:
-            if not isinstance(error, Stopped):
-                run.reporter.phase_failed(planned, error.what)
-            _observe("xfer_phase_finished", planned, run, outcome=error)
+        except FATAL:
             raise
         except XferError as error:
             outcome.failed[planned.id] = error.what
             outcome.causes.append(error)
             run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
-            run.reporter.phase_failed(planned, error.what)
-            _observe("xfer_phase_finished", planned, run, outcome=error)
-        _release_weights(plan, run, done=plan.phases[:position])
+        pending.discard(planned.id)
+        release_weights(plan, run, done=plan.phases[:position], pending=pending)
     outcome.rows = result_rows(plan, run, outcome.failed)
     return outcome
 
@@ -124,6 +121,17 @@ def phases_to_run(plan: Plan, run: Run) -> set[str]:
         for id in filter(None, (cell.phase, cell.dev_phase)):
             need(id, weights=False)
     return needed
+
+
+def run_phase(planned: PlannedPhase, run: Run, position: int, total: int) -> None:
+    """Run one phase of a plan's `total`, unless it is stored by now. What it fails with is told and raised."""
+    try:
+        _run_one(planned, run, position, total)
+    except XferError as error:
+        if not isinstance(error, Stopped):
+            run.reporter.phase_failed(planned, error.what)
+        _observe("xfer_phase_finished", planned, run, outcome=error)
+        raise
 
 
 def _run_one(planned: PlannedPhase, run: Run, position: int, total: int) -> None:
@@ -200,16 +208,20 @@ def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
     return True
 
 
-def _release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase]) -> None:
-    """Let weights go that `--keep` does not keep, once everything that starts from them is stored."""
+def release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase], pending: Set[str] = frozenset()) -> None:
+    """Let weights go that `--keep` does not keep, once everything that starts from them is stored.
+
+    Phases that are `pending` will be run, though they may be stored without weights.
+    """
     keep = run.settings.keep
     if keep == "all":
         return
     for planned in done:
         if planned.phase.does == "evaluate" or (keep == "intermediate" and planned.phase.role == "intermediate"):
             continue
-        children = [other for other in plan.phases if planned.id in other.parents]
-        if run.store.has_weights(planned.id) and all(run.store.has_phase(child.id) for child in children):
+        children = [other.id for other in plan.phases if planned.id in other.parents]
+        waiting = any(child in pending or not run.store.has_phase(child) for child in children)
+        if run.store.has_weights(planned.id) and not waiting:
             run.store.drop_weights(planned.id)
 
 
