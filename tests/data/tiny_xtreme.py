@@ -5,6 +5,9 @@ Languages: German and Chinese, Swahili for TyDiQA-GoldP. Original layouts, the h
 
 from pathlib import Path
 
+from xfer.bootstrap import load
+from xfer.core.data.sources import copies
+
 from .folders import nli, question, write_bytes, write_jsonl
 from .originals import archive, conllu, squad_json, treebank, xnli_table
 
@@ -82,8 +85,8 @@ def _questions(root: Path) -> None:
         for n, text in ((1, "mill"), (2, "1998"), (9, "its wheel"))
     ]
 
-    def named(name: str) -> bytes:
-        return squad_json(*({**row, "id": row["id"].format(name)} for row in rows))
+    def named(*names: str) -> bytes:
+        return squad_json(*({**row, "id": row["id"].format(name)} for name in names for row in rows))
 
     for split in ("train", "dev"):
         write_bytes(root / f"squad/{split}-v1.1.json", named("squad"))
@@ -92,4 +95,21 @@ def _questions(root: Path) -> None:
         for split in ("dev", "test"):
             write_bytes(root / f"MLQA_V1/{split}/{split}-context-{code}-question-{code}.json", named(code))
     write_bytes(root / "tydiqa/tydiqa-goldp-v1.1-train.json", named("english"))
-    write_bytes(root / "tydiqa/tydiqa-goldp-v1.1-dev.json", named("swahili"))
+    write_bytes(root / "tydiqa/tydiqa-goldp-v1.1-dev.json", named("english", "swahili"))
+
+
+def write_intermediates(root: Path) -> Path:
+    """The nine English intermediate tasks, from the rows that the tasks themselves show; CCG in two columns."""
+    toolkit = load()
+    for name in toolkit.suites.get("xtreme").intermediates:
+        task = toolkit.tasks.get(name)
+        if name == "ccg":
+            for split in ("train", "dev", "test"):
+                lines = "".join(f"{' '.join(row['tokens'])}\t{' '.join(row['tags'])}\n" for row in task.fixture)
+                write_bytes(root / f"ccgbank/ccg.{split}", lines.encode())
+            continue
+        for source in (one for first in task.sources for one in copies(first) if "/" in one.hub):
+            for files in source.splits.values():
+                for file in files:
+                    write_jsonl(root / source.hub / source.configs["en"] / f"{file}.jsonl", task.fixture)
+    return root
