@@ -54,6 +54,28 @@ def test_four_kinds_of_targets_beat_chance_and_their_heuristic(rows):
 
 
 @pytest.mark.slow
+def test_what_strategies_add_on_a_mix_at_a_matched_budget(tmp_path):
+    mix = "[intermediate=mini-mnli,mini-qqp,mini-squad-v1,budget=4000]"
+    names = ("english-stilts", "mlm-stilts", "translated-stilts")
+    targets = ["mini-xquad", "mini-tatoeba"]
+    strategies = ["none", *(name + mix for name in names)]
+    rows = xfer.run(strategies, target=targets, seeds=SEEDS, store=tmp_path / "runs").results
+    label = {row.strategy: row.label for row in rows}
+
+    def of(strategy, task, metric):
+        return zero_shot(rows, label[strategy], task, metric)
+
+    questions = [of(name, "mini-xquad", "mean_f1_em") for name in ("translated-stilts", "none")]
+    retrieval = [of(name, "mini-tatoeba", "accuracy") for name in ("mlm-stilts", "english-stilts")]
+    found = {
+        "questions: translated-stilts over none": (questions[0] - questions[1], 9),
+        "retrieval: mlm-stilts over english-stilts": (retrieval[0] - retrieval[1], 10),
+    }
+    print({name: f"{value:.1f} (gate {gate})" for name, (value, gate) in found.items()})
+    assert {name: value for name, (value, gate) in found.items() if value < gate} == {}
+
+
+@pytest.mark.slow
 def test_the_last_layer_of_the_pretrained_encoder_retrieves(tmp_path):
     result = xfer.evaluate("mini-xlmr", layers="4", target="mini-tatoeba", store=tmp_path / "runs")
     assert mean(row.value for row in result.results if row.main) >= 70
