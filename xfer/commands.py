@@ -142,12 +142,14 @@ def execute(prepared: Prepared) -> RunResult:
     from xfer.core.engine import execute as engine
     from xfer.core.engine.signals import StopFlag
     from xfer.core.plans import forecast
+    from xfer.core.storage import files
     from xfer.status import Recorder
 
     work, plan = prepared.run, prepared.plan
     for problem in work.toolkit.manager.problems:
         work.tell(problem)
     needed = engine.phases_to_run(plan, work)
+    files.ensure_folder(work.store.root)
     forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
     work.name = work.name or work.store.new_run_name()
     work.store.start_run(work.name, _settings_document(prepared), plan)
@@ -212,6 +214,7 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
     from xfer.core.encoders.models import Model
     from xfer.core.engine.pretrain import pretrain as make
     from xfer.core.engine.signals import StopFlag
+    from xfer.core.storage import files
     from xfer.core.storage.store import Store
 
     settings, _ = load_settings(options)
@@ -221,6 +224,8 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
         raise UserError(f"suite {suite.name} has no pretraining recipe", fix="--suite mini has one")
     if Path(output).exists():
         raise UserError("is there already", where=str(output), fix="choose another folder, or remove this one")
+    for folder in (settings.store, Path(output).absolute().parent):
+        files.ensure_folder(folder)  # before the hours, not after them
     recipe = suite.pretrain
     if settings.seeds != (0,):
         recipe = recipe.model_copy(update={"seed": settings.seeds[0]})

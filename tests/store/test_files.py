@@ -13,6 +13,7 @@ import xfer
 from xfer.core.errors import Damaged, ExitStatus, NonFinite, OutOfResources, UserError
 from xfer.core.storage import faults, files, manifest
 from xfer.core.storage.process import this_process
+from xfer.testing.pytest_plugin import Outcome
 
 from .scenarios import committed
 
@@ -84,6 +85,41 @@ def test_a_place_that_cannot_be_written_to_is_the_users_mistake(tmp_path: Path) 
 
 
 # ---------------------------------------------------------------- commits
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a file system that refuses new names")
+def test_a_file_system_that_takes_no_new_names_is_told() -> None:
+    with pytest.raises(UserError, match="cannot write") as caught:
+        files.write_text(Path("/proc/x/y/a.json"), "{}")
+    assert caught.value.where == "/proc/x"
+    assert caught.value.fix == "choose another place"
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a file system that refuses new names")
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("run", "--strategy", "none", "--target", "mini-xnli", "--limit", "train=8,test=4", "--quiet"),
+        ("pretrain", "--output", "checkpoint"),
+    ],
+    ids=["run", "pretrain"],
+)
+@pytest.mark.parametrize("place", ["/proc/x", "{file}/x"])
+def test_a_store_where_nothing_can_be_made_is_the_users_mistake(
+    run_xfer: Callable[..., Outcome],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: tuple[str, ...],
+    place: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    place = place.format(file=tmp_path / "file")
+    outcome = run_xfer(*line, "--store", place)
+    assert outcome.status == ExitStatus.USER
+    assert "error: cannot write: " in outcome.err
+    assert "mend:  choose another place" in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_committed_folder_verifies(tmp_path: Path) -> None:

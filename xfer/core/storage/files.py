@@ -284,8 +284,15 @@ def ensure_folder(folder: Path) -> None:
         return
     ensure_folder(folder.parent)
     with disk_errors(folder):
-        with suppress(FileExistsError):  # another process was faster, or it is a file
+        try:
             disk.make_folder(folder)
+        except FileExistsError:
+            pass  # another process was faster, or it is a file
+        except FileNotFoundError:
+            if not folder.parent.is_dir():
+                raise
+            # The folder above is there: a file system without new names, such as /proc, refuses so.
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from None
         if not folder.is_dir():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         disk.sync(folder.parent)
