@@ -54,8 +54,8 @@ def test_a_worked_schedule():
     )]  # fmt: skip
     spans = {name: capacity.makespan(jobs, 2, policy) for name, policy in capacity.POLICIES.items()}
     assert spans["as planned"] == 2 + 1 + 6
-    assert spans["longest path first"] == spans["most dependants first"] == 1 + 6
-    assert spans["shortest first"] == 2 + 6
+    assert spans["longest path first"] == 1 + 6
+    assert spans["most dependants first"] == spans["shortest first"] == 2 + 6
     wide = capacity.split_up(jobs, 2, "d", loss=0.0)
     assert capacity.makespan(wide, 2, capacity.POLICIES["as planned"]) == pytest.approx(
         2 + 1 + capacity.START + (6 - capacity.START) / 2
