@@ -21,6 +21,7 @@ from xfer.testing.pytest_plugin import Outcome
 Run = Callable[..., Outcome]
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+EXAMPLES = ROOT / "examples" / "plugins"
 OTHERS = ("git", "pip", "pytest", "hf", "export", "cd")
 """First words of lines in sh blocks that are not xfer's."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -90,6 +91,24 @@ def test_the_site_builds_without_a_warning(tmp_path: Path, monkeypatch: pytest.M
         page = (tmp_path / name).read_text(encoding="utf-8")
         assert not re.search(r"""(\ssrc=|rel="stylesheet" href=)["']https?:""", page), f"{name} fetches from afar"
     assert "<svg" in (tmp_path / "concepts.html").read_text(encoding="utf-8")
+    for page, name in shown_examples():
+        code = re.findall(r"^ *def (\w+)", (EXAMPLES / f"{name}.py").read_text(encoding="utf-8"), re.MULTILINE)
+        assert code[-1] in (tmp_path / f"{page}.html").read_text(encoding="utf-8"), (page, name)
+
+
+def shown_examples() -> list[tuple[str, str]]:
+    """Page and example of every line that puts an example's code into a page."""
+    return [
+        (path.stem, name)
+        for path in sorted(DOCS.glob("*.md"))
+        for name in re.findall(
+            r'^--8<-- "examples/plugins/(\w+)\.py"$', path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+
+
+def test_every_example_plugin_is_shown_on_a_page() -> None:
+    assert sorted(name for _, name in shown_examples()) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
 def test_pages_that_are_not_listed_find_their_place(generate: ModuleType, tmp_path: Path) -> None:
