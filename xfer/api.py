@@ -12,6 +12,8 @@ from xfer.core.errors import DataError, UnknownName, UserError, near
 from xfer.core.examples import (
     Answer, ChoiceExample, Example, LineExample, PairExample, Row, SpanExample, TaggedExample, TextExample,
 )
+from xfer.core.grid.executors import executor_options
+from xfer.core.grid.jobs import Ended, Executor, Job, JobProcess, job_threads
 from xfer.core.hookspecs import hookimpl
 from xfer.core.languages import LANGUAGES, Language
 from xfer.core.manager import StopRun
@@ -53,6 +55,8 @@ __all__ = [
     "ENGLISH", "PRETRAINED", "Listed", "Numbers", "other_languages", "text_use", "translations", "with_budget",
     "with_sampling",
     "wrapped_phases",
+    # executors: what runs the phases as jobs
+    "Ended", "Executor", "Job", "JobProcess", "executor_options", "job_threads",
     # errors
     "DataError", "UnknownName", "UserError", "near",
     # metrics, in points

@@ -17,6 +17,7 @@ from xfer import (
     config_commands,
     data_commands,
     doctor,
+    grid_commands,
     listings,
     mistakes,
     sharing_commands,
@@ -133,6 +134,25 @@ def run(
         Names,
         typer.Option(metavar="NAME", help="Tell tensorboard, trackio, wandb or mlflow of every phase; repeat."),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A job a phase, by local, ray, slurm: NAME or 'NAME[key=value,…]'. [default: none]"
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Jobs at once. [default: the executor's]")] = None,
+    retries: Annotated[
+        int | None, typer.Option(metavar="N", help="Try a job that failed again so often. [default: 1]")
+    ] = None,
+    keep_going: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-going/--no-keep-going", help="Begin jobs that do not need a failed one. [default: keep going]"
+        ),
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(metavar="H", help="Save the state and leave with 75 after so long.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and leave.")] = False,
     json_: JsonOption = False,
     quiet: QuietOption = False,
@@ -145,12 +165,13 @@ def run(
         intermediate=_tuple(intermediate), language=_split(language), seeds=_seeds(seeds), limit=_limit(limit),
         set=_set(set_), preset=preset, data_root=data_root, store=store, name=name, keep=keep, device=device,
         plugin=_tuple(plugin), dev_languages=dev_languages, tracker=_split(tracker),
+        executor=executor, jobs=jobs, retries=retries, keep_going=keep_going, max_hours=max_hours,
     )  # fmt: skip
     prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
     if dry_run:
         print(summary.plan_json(prepared) if json_ else summary.plan_text(prepared), end="")
         return
-    _finish(commands.execute(prepared), json_)
+    summary.finish(commands.execute(prepared), json_)
 
 
 @app.command("eval")
@@ -175,14 +196,14 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Score a checkpoint without training."""
-    from xfer import commands, progress
+    from xfer import commands, progress, summary
 
     options = _given(
         suite=suite, target=_split(target), language=_split(language), limit=_limit(limit), set=_set(set_),
         data_root=data_root, store=store, name=name, device=device, plugin=_tuple(plugin),
     )  # fmt: skip
     result = commands.evaluate(checkpoint, layers=layers, reporter=progress.reporter(quiet), **options)
-    _finish(result, json_, mixed=bool(layers))
+    summary.finish(result, json_, mixed=bool(layers))
 
 
 @app.command(short_help="Compare strategies, over all runs of a store.")
@@ -258,18 +279,8 @@ doctor.add(app)
 cache_commands.add(app)
 sharing_commands.add(app)
 status_commands.add(app)
+grid_commands.add(app)
 config_commands.add(app)
-
-
-def _finish(result: Any, json_: bool, mixed: bool = False) -> None:
-    from xfer import summary
-
-    if json_:
-        print(json.dumps(result.document(), ensure_ascii=False, allow_nan=False))
-    else:
-        summary.print_result(result, mixed)
-    if result.status:
-        raise typer.Exit(result.status)
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The command line only parses and prints. Reading results is in `xfer.results`.
 
 import platform
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -137,13 +138,11 @@ def _registered(name: str, toolkit: Toolkit) -> bool:
     return False
 
 
-def execute(prepared: Prepared) -> RunResult:
-    """Run a prepared plan and write the run's folder, also when it stops half-way."""
+def start(prepared: Prepared) -> None:
+    """Give a prepared run its name and write down what it is about to do. Raises where the disk has no room."""
     from xfer.core.engine import execute as engine
-    from xfer.core.engine.signals import StopFlag
     from xfer.core.plans import forecast
     from xfer.core.storage import files
-    from xfer.status import Recorder
 
     work, plan = prepared.run, prepared.plan
     for problem in work.toolkit.manager.problems:
@@ -152,13 +151,29 @@ def execute(prepared: Prepared) -> RunResult:
     files.ensure_folder(work.store.root)
     forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
     work.name = work.name or work.store.new_run_name()
-    work.store.start_run(work.name, _settings_document(prepared), plan)
-    work.reporter = Recorder(work.reporter, work.store.run_folder(work.name))
+    work.store.start_run(work.name, settings_document(prepared), plan)
+
+
+def execute(prepared: Prepared) -> RunResult:
+    """Run a prepared plan and write the run's folder, also when it stops half-way."""
+    from xfer.core.engine import execute as engine
+    from xfer.core.engine.signals import StopFlag
+    from xfer.core.grid.drive import drive
+    from xfer.core.grid.executors import open_executor
+    from xfer.status import FILE, Recorder
+
+    work, plan = prepared.run, prepared.plan
+    grid = bool(work.settings.executor or work.settings.jobs)
+    executor = open_executor(work) if grid else None
+    start(prepared)
+    told = {"executor": work.settings.executor or "local"} if grid else {}
+    work.reporter = Recorder(work.reporter, work.store.run_folder(work.name) / FILE, **told)
+    until = time.monotonic() + 3600 * (work.settings.max_hours or float("inf"))
     outcome: engine.Outcome | None = None
     with StopFlag() as flag:
-        work.stop_requested = lambda: bool(flag.requested)
+        work.stop_requested = lambda: bool(flag.requested) or time.monotonic() > until
         try:
-            outcome = engine.execute(plan, work)
+            outcome = engine.execute(plan, work) if executor is None else drive(plan, work, executor)
         except Stopped as stopped:
             if flag.signal is signal.SIGINT:
                 stopped.status = ExitStatus.INTERRUPTED
@@ -170,7 +185,7 @@ def execute(prepared: Prepared) -> RunResult:
             rows = outcome.rows if outcome else engine.result_rows(plan, work)
             work.store.write_run(
                 work.name,
-                settings=_settings_document(prepared),
+                settings=settings_document(prepared),
                 plan=plan,
                 results=rows,
                 problems=work.problems,
@@ -246,7 +261,8 @@ def pretrain(output: str | Path, *, reporter: Reporter | None = None, **options:
         return make(recipe, work, Path(output))
 
 
-def _settings_document(prepared: Prepared) -> dict[str, Any]:
+def settings_document(prepared: Prepared) -> dict[str, Any]:
+    """What `run.toml` holds."""
     fields = prepared.run.settings.model_dump(mode="json", exclude_none=True)
     return {
         **fields,

@@ -36,6 +36,9 @@ EXAMPLES = {
     "name": '"first-run"',
     "device": '"cuda:0"',
     "plugin": '["my_task.py"]',
+    "executor": '"local"',
+    "jobs": "2",
+    "max_hours": "11.5",
 }
 """What a field may look like, where its default does not show it."""
 UNSET = {"max_steps": "1000"}

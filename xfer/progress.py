@@ -34,13 +34,18 @@ def describe(planned: PlannedPhase) -> str:
     return f"{phase.does} {role}{tasks}{seed}"
 
 
+def _head(planned: PlannedPhase, position: int, total: int) -> str:
+    return f"[{position}/{total}] {describe(planned)}"
+
+
 class LineReporter(Reporter):
     """One line when a phase begins and ends, and every so many seconds between."""
 
     def __init__(self, seconds: float = LINE_SECONDS) -> None:
         self._seconds = seconds
-        self._last = 0.0
-        self._head = ""
+        self._last: dict[str, float] = {}
+        """By phase: when its last line was."""
+        self._heads: dict[str, str] = {}
         self._reused = 0
 
     def _say(self, text: str) -> None:
@@ -52,29 +57,29 @@ class LineReporter(Reporter):
 
     def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
         """A phase begins."""
-        self._head, self._last = f"[{position}/{total}] {describe(planned)}", time.monotonic()
-        self._say(self._head)
+        self._heads[planned.id], self._last[planned.id] = _head(planned, position, total), time.monotonic()
+        self._say(self._heads[planned.id])
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """A line every few seconds."""
-        self._now_and_then(_snapshot_text(snapshot))
+        self._now_and_then(planned, _snapshot_text(snapshot))
 
     def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
         """A line every few seconds."""
         if done < total:
-            self._now_and_then(evaluation_text(done, total))
+            self._now_and_then(planned, evaluation_text(done, total))
 
-    def _now_and_then(self, text: str) -> None:
-        if time.monotonic() - self._last >= self._seconds:
-            self._last = time.monotonic()
-            self._say(f"{self._head}: {text}")
+    def _now_and_then(self, planned: PlannedPhase, text: str) -> None:
+        if time.monotonic() - self._last.get(planned.id, 0.0) >= self._seconds:
+            self._last[planned.id] = time.monotonic()
+            self._say(f"{self._heads.get(planned.id, '')}: {text}")
 
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
         """A phase ended; those that were stored are counted and told together."""
         if reused:
             self._reused += 1
         else:
-            self._say(f"{self._head}: done in {seconds:.1f} s")
+            self._say(f"{self._heads[planned.id]}: done in {seconds:.1f} s")
 
     def phase_failed(self, planned: PlannedPhase, reason: str) -> None:
         """Told at once."""
@@ -90,7 +95,7 @@ class LineReporter(Reporter):
 
 
 class BarReporter(Reporter):
-    """A live view: how the run stands, a bar for the phase at work, what comes next.
+    """A live view: how the run stands, a bar for each phase at work, what comes next.
 
     Finished phases stay as lines above it.
     """
@@ -98,8 +103,8 @@ class BarReporter(Reporter):
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._bar: Any = None
-        self._head = ""
+        self._bars: dict[str, tuple[str, Any]] = {}
+        """Of the phases at work, by id: the head and rich's number of the bar."""
         self._waiting: dict[str, str] = {}
         """Phases that are not done, by id, in the order of the plan."""
         self._counts = Counter[str]()
@@ -127,38 +132,37 @@ class BarReporter(Reporter):
         """A new bar."""
         self._waiting.pop(planned.id, None)
         self._progress.start()
-        self._head = f"[{position}/{total}] {describe(planned)}"
-        self._bar = self._progress.add_task(self._head, total=None, text="")
+        head = _head(planned, position, total)
+        self._bars[planned.id] = head, self._progress.add_task(head, total=None, text="")
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """The bar moves on."""
-        if self._bar is not None:
-            self._progress.update(
-                self._bar, completed=snapshot.step, total=snapshot.total_steps, text=_snapshot_text(snapshot)
-            )
+        self._update(planned, snapshot.step, snapshot.total_steps, _snapshot_text(snapshot))
 
     def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
         """The bar counts tokens."""
-        if self._bar is not None:
-            self._progress.update(self._bar, completed=done, total=total, text=evaluation_text(done, total))
+        self._update(planned, done, total, evaluation_text(done, total))
+
+    def _update(self, planned: PlannedPhase, done: int, total: int, text: str) -> None:
+        if planned.id in self._bars:
+            self._progress.update(self._bars[planned.id][1], completed=done, total=total, text=text)
 
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
         """The bar gives way to a line; phases that were stored are only counted."""
         self._waiting.pop(planned.id, None)
         self._counts["reused" if reused else "done"] += 1
         if not reused:
-            self._ended(f"{self._head}: {seconds:.1f} s")
+            self._ended(planned, f"{self._bars[planned.id][0]}: {seconds:.1f} s")
 
     def phase_failed(self, planned: PlannedPhase, reason: str) -> None:
         """The bar gives way to a line."""
         self._waiting.pop(planned.id, None)
         self._counts["failed"] += 1
-        self._ended(f"failed: {describe(planned)}: {reason}")
+        self._ended(planned, f"failed: {describe(planned)}: {reason}")
 
-    def _ended(self, line: str) -> None:
-        if self._bar is not None:
-            self._progress.remove_task(self._bar)
-            self._bar = None
+    def _ended(self, planned: PlannedPhase, line: str) -> None:
+        if planned.id in self._bars:
+            self._progress.remove_task(self._bars.pop(planned.id)[1])
         self._progress.console.print(line, markup=False, highlight=False)
 
     def problem(self, problem: Problem) -> None:

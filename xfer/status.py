@@ -7,7 +7,7 @@ is. The reader joins it with the plan, the stored phases and the locks.
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from xfer.core.errors import Damaged, UserError, XferError
+from xfer.core.grid.jobs import report_file
 from xfer.core.records import Plan, PlannedPhase, Problem, Record
 from xfer.core.run import Reporter, Snapshot
 from xfer.core.storage import files
@@ -27,7 +28,8 @@ from xfer.progress import describe
 FILE = "progress.json"
 WRITE_SECONDS = 2.0
 """Seconds between two writings while a phase is at work; its begin and end are written at once."""
-State = Literal["done", "reused", "running", "waiting", "failed", "interrupted"]
+State = Literal["done", "reused", "running", "submitted", "waiting", "failed", "interrupted"]
+"""A "submitted" phase is in an executor's queue, or its job starts."""
 
 
 class Measure(Record):
@@ -46,6 +48,8 @@ class Measure(Record):
     """Of this phase, at the pace so far."""
     seconds: float | None = None
     """What a finished phase took."""
+    attempt: int | None = None
+    """On a grid: how often it was handed to the executor."""
     note: str = ""
     """Why it failed, or who works on it."""
 
@@ -68,6 +72,8 @@ class RunStatus(Record):
     state: Literal["running", "finished", "failed", "stopped"]
     """"finished": nothing is left to do; "failed": only what failed; "stopped": phases wait and nobody works."""
     process: str = ""
+    executor: str = ""
+    """What runs its phases as jobs; "": its own process does."""
     started: float | None = None
     """Seconds since 1970, as `updated` is."""
     updated: float | None = None
@@ -83,10 +89,13 @@ class RunStatus(Record):
 
 
 class Recorder(Reporter):
-    """Hands on what it is told, and keeps the run's progress file. A file that cannot be written stops nothing."""
+    """Hands on what it is told, and keeps the progress file of a run, or of one of its jobs, with `more` in it.
 
-    def __init__(self, inner: Reporter, folder: Path) -> None:
-        self._inner, self._path = inner, folder / FILE
+    A file that cannot be written stops nothing.
+    """
+
+    def __init__(self, inner: Reporter, path: Path, **more: Any) -> None:
+        self._inner, self._path, self.more = inner, path, more
         self._phases: dict[str, Measure] = {}
         self._started, self._written = time.time(), 0.0
 
@@ -95,21 +104,26 @@ class Recorder(Reporter):
         self._inner.run_started(phases)
         self._write()
 
+    def phase_submitted(self, planned: PlannedPhase, attempt: int) -> None:
+        """Written at once."""
+        self._inner.phase_submitted(planned, attempt)
+        self._note(planned, Measure(state="submitted", attempt=attempt))
+
     def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
         """Written at once."""
         self._inner.phase_started(planned, position, total)
-        self._note(planned, Measure(state="running"))
+        self._note(planned, self._running(planned))
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """Written every few seconds."""
         self._inner.step_logged(planned, snapshot)
         kept = {name: value for name, value in asdict(snapshot).items() if name in Measure.model_fields}
-        self._note(planned, Measure(state="running", **kept), at_once=False)
+        self._note(planned, self._running(planned, **kept), at_once=False)
 
     def evaluated(self, planned: PlannedPhase, done: int, total: int) -> None:
         """Written every few seconds."""
         self._inner.evaluated(planned, done, total)
-        self._note(planned, Measure(state="running", tokens=done, total_tokens=total), at_once=False)
+        self._note(planned, self._running(planned, tokens=done, total_tokens=total), at_once=False)
 
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
         """Written at once, unless it was found in the store."""
@@ -123,7 +137,7 @@ class Recorder(Reporter):
     def phase_failed(self, planned: PlannedPhase, reason: str) -> None:
         """Written at once."""
         self._inner.phase_failed(planned, reason)
-        self._note(planned, Measure(state="failed", note=reason))
+        self._note(planned, self._running(planned, state="failed", note=reason))
 
     def problem(self, problem: Problem) -> None:
         """Handed on."""
@@ -133,9 +147,12 @@ class Recorder(Reporter):
         """The run is over: what it was doing is left undone."""
         self._inner.close()
         for id, measure in self._phases.items():
-            if measure.state == "running":
+            if measure.state in ("running", "submitted"):
                 self._phases[id] = measure.model_copy(update={"state": "interrupted"})
         self._write(ended=True)
+
+    def _running(self, planned: PlannedPhase, state: State = "running", **fields: Any) -> Measure:
+        return Measure(state=state, attempt=self._phases.get(planned.id, Measure()).attempt, **fields)
 
     def _note(self, planned: PlannedPhase, measure: Measure, at_once: bool = True) -> None:
         self._phases[planned.id] = measure
@@ -152,6 +169,7 @@ class Recorder(Reporter):
             "updated": round(time.time(), 3),
             "ended": ended,
             "phases": held,
+            **self.more,
         }
         with suppress(OSError, XferError):
             files.write_json(self._path, document)
@@ -175,7 +193,7 @@ def run_folders(place: str, store: Path) -> list[Path]:
             "no run here", where=str(named), fix="give a run's name, its folder, or a store (the folder of --store)"
         )
     folders = [path.parent for path in found]
-    return [folder for folder in folders if _document(folder).get("ended") is False] or folders[-1:]
+    return [folder for folder in folders if _document(folder / FILE).get("ended") is False] or folders[-1:]
 
 
 def run_status(folder: Path) -> RunStatus:
@@ -184,18 +202,19 @@ def run_status(folder: Path) -> RunStatus:
         plan = Plan.model_validate(files.read_json(folder / "plan.json"))
     except ValidationError as error:
         raise Damaged(f"the plan cannot be read: {error.errors()[0]['msg']}", where=str(folder)) from error
-    document = _document(folder)
+    document = _document(folder / FILE)
     store = Store(folder.absolute().parent.parent)
-    owner = document.get("process", {})
-    alive = _alive(owner) if owner and not document.get("ended") else False
-    if alive is None:  # on another machine: it works if it holds a phase that it says it works on
-        alive = any(worker(store, id) for id, held in document["phases"].items() if held.get("state") == "running")
+    alive = _works(document, store)
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     for cell in plan.cells:
         for id in cell.chain:
             labels[id][cell.label] = None
-    told = document.get("phases", {})
-    phases = tuple(_phase(planned, labels[planned.id], told, store, bool(alive)) for planned in plan.phases)
+    told = {id: dict(held) for id, held in document.get("phases", {}).items()}
+    for id, held in _told_by_jobs(folder, plan, store):
+        before = told.get(id, {})
+        finished = before.get("state") in ("done", "reused", "failed")
+        told[id] = {**held, **before} if finished else {**before, **held}
+    phases = tuple(_phase(planned, labels[planned.id], told, store, alive) for planned in plan.phases)
     states = {phase.state for phase in phases}
     busy = alive or any(phase.state == "running" for phase in phases)
     over: Any = "stopped" if states & {"waiting", "interrupted"} else "failed" if "failed" in states else "finished"
@@ -203,19 +222,45 @@ def run_status(folder: Path) -> RunStatus:
         run=folder.name,
         folder=str(folder),
         state="running" if busy else over,
-        process=f"process {owner['pid']} on {owner['host']}" if owner and alive else "",
+        process="process {pid} on {host}".format(**document["process"]) if alive else "",
+        executor=str(document.get("executor", "")),
         started=document.get("started"),
         updated=document.get("updated"),
         phases=phases,
     )
 
 
+def _works(document: Any, store: Store) -> bool:
+    """Whether the process lives that wrote a progress file."""
+    owner = document.get("process", {})
+    alive = _alive(owner) if owner and not document.get("ended") else False
+    if alive is None:  # on another machine: it works if it holds a phase that it says it works on
+        return any(worker(store, id) for id, held in document["phases"].items() if held.get("state") == "running")
+    return alive
+
+
+def _told_by_jobs(folder: Path, plan: Plan, store: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the jobs of a run say of their phases; of a job that died, that it was interrupted."""
+    for planned in plan.phases:
+        if not (path := report_file(folder, planned.id)).is_file():
+            continue
+        document = _document(path)
+        held = dict(document.get("phases", {}).get(planned.id, {}))
+        if held.get("state") == "running":
+            works = _works(document, store)
+            owner = document.get("process", {})
+            note = f"process {owner.get('pid')} on {owner.get('host')}"
+            held |= {"note": note} if works else {"state": "interrupted"}
+        if held:
+            yield planned.id, held
+
+
 def _phase(planned: PlannedPhase, labels: Iterable[str], told: Any, store: Store, alive: bool) -> PhaseStatus:
     fields: dict[str, Any] = dict(told.get(planned.id, {}))
     state = fields.get("state", "waiting")
-    if state == "running" and not alive:
-        fields["state"] = "interrupted"
-    elif state in ("waiting", "failed", "interrupted"):
+    if state in ("running", "submitted") and not (alive or worker(store, planned.id)):
+        fields["state"] = state = "interrupted" if state == "running" else "waiting"
+    if state in ("waiting", "failed", "interrupted"):
         if files.is_committed(store.phase_folder(planned.id)):
             fields = {"state": "done"}
         elif other := worker(store, planned.id):
@@ -235,10 +280,10 @@ def _saved_step(store: Store, id: str) -> int:
     return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
-def _document(folder: Path) -> dict[str, Any]:
-    """The progress file; empty where there is none, or none that can be read."""
+def _document(path: Path) -> dict[str, Any]:
+    """A progress file; empty where there is none, or none that can be read."""
     try:
-        document = files.read_json(folder / FILE)
+        document = files.read_json(path)
     except Damaged:
         return {}
     sound = isinstance(document, dict) and isinstance(document.get("phases"), dict)

@@ -59,7 +59,8 @@ def document(status: "RunStatus") -> dict[str, Any]:
 def text(status: "RunStatus", most: int | None = None) -> str:
     """A headline and a line a phase; with `most`, so many lines at most, those at work or failed before others."""
     counts = ", ".join(f"{number} {state}" for state, number in status.counts.items())
-    who = f" ({status.process})" if status.process else ""
+    who = ", ".join(filter(None, (status.process, status.executor and f"executor {status.executor}")))
+    who = f" ({who})" if who else ""
     lines = [f"{status.folder}: {status.state}{who}; {len(status.phases)} phases: {counts}"]
     shown = set(range(len(status.phases)))
     if most is not None and len(shown) > most - 2:
@@ -87,6 +88,7 @@ def _line(phase: "PhaseStatus") -> str:
         parts.append(evaluation_text(phase.tokens, phase.total_tokens or 0))
     elif phase.state == "done" and phase.seconds is not None:
         parts.append(f"in {duration(phase.seconds)}")
+    parts += [f"attempt {phase.attempt}"] if (phase.attempt or 0) > 1 else []
     parts += [phase.note] if phase.note else []
     told = f": {', '.join(parts)}" if parts else ""
     whose = f" [{phase.labels[0]}]" if len(phase.labels) == 1 else ""

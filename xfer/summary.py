@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import typer
+
 from xfer import commands, results
 from xfer.core.engine import execute as engine
 from xfer.core.engine.inputs import rows_in_files, tokeniser, use_examples
@@ -103,6 +105,16 @@ def print_result(result: commands.RunResult, mixed: bool = False) -> None:
         print(f"failed: phase {phase}: {reason}")
     print(f"\nresults: {result.store / 'runs' / result.run}")
     print(f"next: xfer compare {shlex.quote(str(result.store))}")
+
+
+def finish(result: commands.RunResult, json_: bool, mixed: bool = False) -> None:
+    """Print a result, as JSON where asked for, and leave with its exit status."""
+    if json_:
+        print(json.dumps(result.document(), ensure_ascii=False, allow_nan=False))
+    else:
+        print_result(result, mixed)
+    if result.status:
+        raise typer.Exit(result.status)
 
 
 def _sheet_numbers(by_task: Mapping[str, Mapping[str, Any]], sheets: list[Mapping[str, Any]]) -> str:

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ def run(run_xfer: Run, tiny_encoder: Callable[[str], Path]) -> Callable[..., dic
 
 def test_every_file_is_used_here() -> None:
     assert FILES == [
-        "fresh_top", "house", "mood", "plain_report", "sandwich", "smooth", "smooth_format", "watch",
+        "fresh_top", "hosts", "house", "mood", "plain_report", "sandwich", "smooth", "smooth_format", "watch",
     ]  # fmt: skip
 
 
@@ -81,6 +83,24 @@ def test_a_kind_of_phase_changes_the_weights_it_says(run: Callable[..., dict[str
         for one, other in zip(before, after, strict=True)
     ]
     assert same == [True, False]
+
+
+def test_jobs_on_other_machines(
+    run_xfer: Run, tiny_encoder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = Path("bin/ssh")
+    ssh.parent.mkdir()
+    ssh.write_text('#!/bin/sh\necho "$1" >> hosts.txt\nexec sh -c "$2"\n')  # every host is this one
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ssh.parent.absolute()}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    done = run_xfer("run", "--plugin", file("hosts"), "--executor", "hosts[names=ada,grace]", "--target",
+                    "mini-tatoeba", "--strategy", "none", "--model", tiny_encoder("xlm-roberta"), "--language",
+                    "de", "--limit", "test=6", "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    assert {row["task"] for row in json.loads(done.out)["results"]} == {"mini-tatoeba"}
+    assert json.loads(done.out)["problems"] == []
+    assert Path("hosts.txt").read_text().split() == ["grace"]
 
 
 def test_a_watched_run_and_a_report_of_ones_own(run: Callable[..., dict[str, Any]], run_xfer: Run) -> None:

@@ -58,7 +58,7 @@ def test_builtins_are_found_by_listing_the_folders() -> None:
     folder = Path(xfer.api.__file__).parent / "plugins"
     files = [
         f"xfer.plugins.{kind}.{path.stem}"
-        for kind in ("suites", "tasks", "strategies", "trackers")
+        for kind in ("suites", "tasks", "strategies", "trackers", "executors")
         for path in sorted((folder / kind).glob("*.py"))
         if path.stem != "__init__"
     ]

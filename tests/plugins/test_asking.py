@@ -263,4 +263,4 @@ def test_every_hook_can_be_implemented_and_called() -> None:
         else:
             assert manager.first(hook, **arguments) is None
     assert heard == hooks
-    assert len(hooks) == 15
+    assert len(hooks) == 16

@@ -64,5 +64,5 @@ def test_the_order_of_hooks_in_a_run(
 def test_the_order_names_what_a_run_calls() -> None:
     heard = {line.split()[0] for line in GOLDEN.read_text(encoding="utf-8").splitlines()}
     hooks: set[Any] = {name for name in dir(hookspecs) if name.startswith("xfer_")}
-    # Called by other commands, and by plans that translate.
-    assert hooks - heard == {"xfer_commands", "xfer_render_report", "xfer_translate"}
+    # Called by other commands, by plans that translate, and on a grid.
+    assert hooks - heard == {"xfer_commands", "xfer_executor", "xfer_render_report", "xfer_translate"}

@@ -83,6 +83,15 @@ def xfer_run_phase(phase: Any, run: Any) -> Any:
 
 
 @hookspec(firstresult=True)
+def xfer_executor(name: str, options: Any, run: Any) -> Any:
+    """First result: what runs the phases of a plan as jobs: an `Executor` (`xfer.api`). Called once a run.
+
+    Only with `--executor 'name[key=value,…]'` (`options` is the part in brackets) or `--jobs`, before any job.
+    Answer None for a name that is not yours. Built in are local, ray and slurm.
+    """
+
+
+@hookspec(firstresult=True)
 def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings: Any) -> Any:
     """First result: raw rows of a task, as an iterable of mappings. Called per task, split and language.
 

@@ -63,8 +63,11 @@ class Reporter:
     def run_started(self, phases: Sequence[PlannedPhase]) -> None:
         """The phases of the plan, in their order, before the first of them."""
 
+    def phase_submitted(self, planned: PlannedPhase, attempt: int) -> None:
+        """A phase is handed to an executor, for the first time or again."""
+
     def phase_started(self, planned: PlannedPhase, position: int, total: int) -> None:
-        """A phase begins."""
+        """A phase begins. On a grid several are under way at once."""
 
     def step_logged(self, planned: PlannedPhase, snapshot: Snapshot) -> None:
         """Training logs a step."""

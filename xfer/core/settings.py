@@ -103,6 +103,17 @@ class RunSettings(Record):
     """Whether targets are scored on dev of all their languages too, to choose by (`compare` marks it)."""
     tracker: tuple[str, ...] = ()
     """Experiment trackers that are told of every phase."""
+    executor: str = ""
+    """What runs each phase as a job of its own: local, ray, slurm, or a plugin's, "NAME[key=value,…]"; none: this
+    process, one phase after the other."""
+    jobs: int | None = Field(None, ge=1)
+    """Jobs at once; unset: as the executor has it (local: one a CUDA device, else one)."""
+    retries: int = Field(1, ge=0)
+    """How often a job that failed is tried again; those that were pre-empted begin anew without a count."""
+    keep_going: bool = True
+    """Whether jobs that do not need a failed one are begun."""
+    max_hours: float | None = Field(None, gt=0)
+    """After so many hours the state is saved and the run leaves with status 75."""
 
     @property
     def engine(self) -> EngineSettings:

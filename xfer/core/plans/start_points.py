@@ -63,16 +63,17 @@ def chosen_targets(settings: RunSettings, toolkit: Toolkit, suite: Suite) -> lis
     return list(targets.values())
 
 
-def strategy_text(text: str) -> tuple[str, dict[str, Any]]:
-    """`name[key=value,…]`. A value may hold commas: a part without "=" continues the value before it.
+def strategy_text(text: str, kind: str = "strategy") -> tuple[str, dict[str, Any]]:
+    """`name[key=value,…]`, of a strategy or of something else that is written so.
 
-    What stands in brackets within a value belongs to it, commas and "=" too.
+    A value may hold commas: a part without "=" continues the value before it. What stands in brackets within a
+    value belongs to it, commas and "=" too.
     """
     name, bracket, rest = text.partition("[")
     if not bracket:
         return name, {}
     if not rest.endswith("]"):
-        raise UserError(f"strategy {text!r} lacks its closing ]", fix="--strategy 'NAME[key=value,key=value]'")
+        raise UserError(f"{kind} {text!r} lacks its closing ]", fix=f"--{kind} 'NAME[key=value,key=value]'")
     values: dict[str, str] = {}
     key = ""
     for part in _parts(rest[:-1]):
@@ -83,7 +84,7 @@ def strategy_text(text: str) -> tuple[str, dict[str, Any]]:
         elif key:
             values[key] += "," + part
         else:
-            raise UserError(f"strategy {text!r}: {part!r} is not key=value")
+            raise UserError(f"{kind} {text!r}: {part!r} is not key=value")
     return name, {key: parse_value(value) for key, value in values.items()}
 
 

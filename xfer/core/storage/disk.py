@@ -119,6 +119,11 @@ def open_lock(path: Path) -> int:
     return descriptor
 
 
+def open_log(path: Path) -> int:
+    """A file that grows at its end, made where it is not there."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+
+
 def renew(path: Path) -> None:
     """Set a file's modification time to now."""
     os.utime(path)

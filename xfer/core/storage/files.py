@@ -136,6 +136,13 @@ def append_line(path: Path, text: str) -> None:
             disk.sync(path.parent)
 
 
+def open_log(path: Path) -> int:
+    """A descriptor that a child process appends to, what it says on stderr; the caller closes it."""
+    ensure_folder(path.parent)
+    with disk_errors(path):
+        return disk.open_log(path)
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file; Damaged if it is missing or no JSON (NaN counts as none)."""
     try:
