@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from xfer.core import answers
 from xfer.core.data.transforms import Transform
-from xfer.core.discovery import Switches
+from xfer.core.discovery import Plugin, Switches
 from xfer.core.manager import PluginManager
 from xfer.core.records import Format, ModelSpec, Strategy, Suite, TaskSpec
 from xfer.core.run import Toolkit
@@ -36,8 +36,16 @@ def _remembered(switches: Switches, files: tuple[Path, ...], _path: tuple[str, .
     return _load(switches, files, None)
 
 
+def _trial(switches: Switches, plugin: Plugin) -> str:
+    if not switches.trial:
+        return ""
+    from xfer.probing import refused  # which nobody needs who has no plugins
+
+    return refused(plugin, switches)
+
+
 def _load(switches: Switches, files: tuple[Path, ...], settings: object) -> Toolkit:
-    manager = PluginManager([answers, *builtin_modules()], files, switches)
+    manager = PluginManager([answers, *builtin_modules()], files, switches, partial(_trial, switches))
     return Toolkit(
         manager=manager,
         tasks=manager.registry(TaskSpec, settings),

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xfer import bootstrap
+from xfer import bootstrap, crashes
 from xfer.core.errors import ExitStatus, Stopped, UnknownName, UserError, raise_all
 from xfer.core.plans.strategy_steps import target_phases
 from xfer.core.records import NoParams, Plan, Problem, ResultRow, Strategy, Suite
@@ -145,7 +145,7 @@ def start(prepared: Prepared) -> None:
     from xfer.core.storage import files
 
     work, plan = prepared.run, prepared.plan
-    for problem in work.toolkit.manager.problems:
+    for problem in (*crashes.told(), *work.toolkit.manager.problems):
         work.tell(problem)
     needed = engine.phases_to_run(plan, work)
     files.ensure_folder(work.store.root)

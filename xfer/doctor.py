@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from xfer import bootstrap, completion
+from xfer import bootstrap, completion, crashes
 from xfer.core.errors import ExitStatus, UnknownName, printable
 from xfer.core.run import Toolkit
 from xfer.probing import probes
@@ -46,7 +46,9 @@ def doctor(
         else [(name, partial(check, toolkit)) for name, check in CHECKS.items()]
     )
     checks = [(name, *_checked(check)) for name, check in wanted]
-    checks += [(probe.name, probe.ok, probe.detail) for probe in probes()] if apart else []
+    if apart:
+        checks += [(probe.name, probe.ok, probe.detail) for probe in probes()]
+        checks += [(f"plugin {problem.plugin}", False, problem.message) for problem in crashes.told()]
     if json_:
         print(json.dumps([{"check": n, "ok": ok, "detail": detail} for n, ok, detail in checks], indent=2))
     else:

@@ -1,6 +1,7 @@
 """One plugin loaded and asked in a process of its own: `python -m xfer.probe NAME DESCRIPTOR`.
 
-What it finds goes as JSON to the open file DESCRIPTOR; a plugin that ends or hangs the process leaves none.
+A line break goes to the open file DESCRIPTOR before the plugin is touched, and as JSON what is found after that; a
+plugin that ends or hangs the process leaves none.
 """
 
 import json
@@ -18,6 +19,7 @@ def main(name: str, descriptor: int) -> None:
 
     from xfer import bootstrap
 
+    os.write(descriptor, b"\n")
     folder, state, handler = os.getcwd(), random.getstate(), signal.getsignal(signal.SIGINT)
     toolkit = bootstrap.load()
     toolkit.manager.configure("xfer_commands", app=typer.Typer(), settings=None)

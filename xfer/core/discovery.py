@@ -62,10 +62,13 @@ class Switches:
     """Every problem of a plugin raises."""
     seconds: float = 60.0
     """Time to import a plugin, and for each of its answers while xfer starts; 0 for no limit."""
+    trial: bool = True
+    """Whether a version that was never seen is tried in a process of its own first."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Switches":
-        """From XFER_NO_PLUGINS, XFER_DISABLE_PLUGINS, XFER_ALLOW_PLUGINS, XFER_STRICT_PLUGINS, XFER_PLUGIN_SECONDS.
+        """From XFER_NO_PLUGINS, XFER_DISABLE_PLUGINS, XFER_ALLOW_PLUGINS, XFER_STRICT_PLUGINS, XFER_PLUGIN_SECONDS,
+        XFER_NO_TRIAL.
 
         Lists are comma-separated entry-point names. Raises UserError for a flag that is neither 0 nor 1.
         """
@@ -76,6 +79,7 @@ class Switches:
             allowed=None if allowed is None else _listed(allowed),
             strict=_flag(environ, "XFER_STRICT_PLUGINS"),
             seconds=_seconds(environ, "XFER_PLUGIN_SECONDS", cls.seconds),
+            trial=not _flag(environ, "XFER_NO_TRIAL"),
         )
 
     def let_in(self, owner: str) -> bool:
@@ -96,6 +100,8 @@ class Plugin:
     """How to run without it."""
     builtin: bool = False
     """Whether it ships with xfer."""
+    entry: importlib.metadata.EntryPoint | None = None
+    """Where an installed one is said to be."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
@@ -115,7 +121,12 @@ def installed() -> list[tuple[Plugin, Callable[[], Any]]]:
         try:
             name, version = distribution.name, distribution.version
             entries = [
-                (Plugin(entry.name, name, version, entry.name, f"XFER_DISABLE_PLUGINS={entry.name}"), entry.load)
+                (
+                    Plugin(
+                        entry.name, name, version, entry.name, f"XFER_DISABLE_PLUGINS={entry.name}", entry=entry
+                    ),
+                    entry.load,
+                )
                 for entry in distribution.entry_points.select(group=GROUP)
             ]
         except Exception as error:

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from xfer.core.errors import PluginError, Stopped, UserError, near
 from xfer.core.hookspecs import PROJECT
 from xfer.core.records import Format, ModelSpec, Problem, Record, Strategy, Suite, TaskSpec
 from xfer.core.registry import BUILTIN, Registry
+from xfer.core.storage.last_calls import calling
 from xfer.version import __version__
 
 R = TypeVar("R", bound=Record)
@@ -59,10 +60,15 @@ class PluginManager:
     So files come first, then packages by (distribution, name), then built-ins; `tryfirst` and `trylast` move
     a plugin among third parties, or among built-ins. `problems` grows while the manager is used. Raises
     UserError for a file that cannot be read, PluginError in place of any problem when `switches.strict`.
+    `trial` is asked before an installed plugin is imported, and answers why it must not be, or "".
     """
 
     def __init__(
-        self, builtins: Iterable[ModuleType] = (), files: Iterable[Path] = (), switches: Switches | None = None
+        self,
+        builtins: Iterable[ModuleType] = (),
+        files: Iterable[Path] = (),
+        switches: Switches | None = None,
+        trial: Callable[[Plugin], str] = lambda plugin: "",
     ) -> None:
         self.switches = Switches.read() if switches is None else switches
         self.problems: list[Problem] = []
@@ -75,7 +81,7 @@ class PluginManager:
         self._told: set[tuple[str, str]] = set()
         for module in reversed(list(builtins)):
             self._register(Plugin(BUILTIN, "xfer-stilts", __version__, module.__name__, builtin=True), module)
-        self._load_installed()
+        self._load_installed(trial)
         for path in files:
             self.load_file(path)
 
@@ -98,7 +104,7 @@ class PluginManager:
             self._reserve(owner)
             self._register(plugin, import_file(path, f"xfer_file_{path.stem}_{digest}"))
 
-    def _load_installed(self) -> None:
+    def _load_installed(self, trial: Callable[[Plugin], str]) -> None:
         if self.switches.off:
             self.missing.append("installed plugins, by XFER_NO_PLUGINS")
             return
@@ -107,10 +113,13 @@ class PluginManager:
             if not self.switches.let_in(plugin.owner):
                 self.missing.append(f"{plugin} is switched off")
                 continue
+            refused = trial(plugin)
             with self._isolated(plugin, "import", "load"):
                 self._reserve(plugin.owner)
                 if plugin.owner in loaded:
                     raise Refused(f"the name is taken by {loaded[plugin.owner][0]}")
+                if refused:
+                    raise Refused(refused)
                 loaded[plugin.owner] = plugin, load()
         # pluggy calls the last registered first.
         for plugin, module in reversed(loaded.values()):
@@ -201,6 +210,11 @@ class PluginManager:
         """Third-party plugins that loaded, by name."""
         return sorted((p for p in self._plugins.values() if not p.builtin), key=lambda plugin: plugin.name)
 
+    def working_for(self, owner: str, doing: str) -> AbstractContextManager[None]:
+        """A block of core's own work over what a plugin brought, such as a task, whose functions it calls."""
+        plugin = next((p for p in self._plugins.values() if p.owner == owner and not p.builtin), None)
+        return self._noted(plugin, doing) if plugin else nullcontext()
+
     def versions(self) -> dict[str, str]:
         """Distribution and version of each third-party plugin, by owner, for the provenance of results."""
         return {plugin.owner: f"{plugin.distribution} {plugin.version}" for plugin in self.plugins()}
@@ -221,24 +235,40 @@ class PluginManager:
         if plugin.builtin or not isinstance(answer, Iterator):
             return answer
 
+        end = object()
+
         def watched() -> Iterator[Any]:
-            with self._isolated(plugin, hook, "answer", needed=True):
-                yield from answer
+            while True:
+                with self._isolated(plugin, hook, "answer", needed=True):
+                    item = next(answer, end)
+                if item is end:
+                    return
+                yield item
 
         return watched()
+
+    def _noted(self, plugin: Plugin, doing: str) -> AbstractContextManager[None]:
+        """Whatever else happens to this process, whose code it was in can be told afterwards."""
+        if plugin.builtin:
+            return nullcontext()
+        return calling(plugin.owner, plugin.distribution, plugin.version, doing)
 
     @contextmanager
     def _isolated(
         self, plugin: Plugin, doing: str, stage: str, *, needed: bool = False, observer: bool = False
     ) -> Iterator[None]:
+        if plugin.builtin and not observer:  # what fails there is a bug in xfer
+            yield
+            return
         try:
-            with time_limit(self.switches.seconds if stage == "load" and not plugin.builtin else 0):
+            with (
+                self._noted(plugin, doing),
+                time_limit(self.switches.seconds if stage == "load" else 0),
+            ):
                 yield
         except (KeyboardInterrupt, GeneratorExit, Stopped):
             raise
         except BaseException as error:
-            if plugin.builtin and not observer:
-                raise
             problem = _problem(plugin, doing, stage, error)
             if needed or self.switches.strict:
                 fix = f"to run without it: {plugin.without}" if plugin.without else ""

@@ -160,8 +160,12 @@ def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
 
     Raises OutOfResources and PluginError; a failure over built-in tasks is a bug and passes as it is.
     """
+    tasks = [run.toolkit.tasks.get(use.task) for use in planned.phase.uses]
+    foreign = [task for task in tasks if run.toolkit.tasks.owner(task) != BUILTIN]
+    owner = run.toolkit.tasks.owner(foreign[0]) if foreign else BUILTIN
     try:
-        yield
+        with run.toolkit.manager.working_for(owner, f"phase {planned.id}"):
+            yield
     except (XferError, OSError):
         raise
     except (Exception, SystemExit) as error:
@@ -171,11 +175,8 @@ def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
                 where=f"phase {planned.id}",
                 fix="--set train.micro_batch_tokens=4096, --set engine.evaluation_tokens=4096, or a smaller model",
             ) from error
-        tasks = [run.toolkit.tasks.get(use.task) for use in planned.phase.uses]
-        foreign = [task for task in tasks if run.toolkit.tasks.owner(task) != BUILTIN]
         if not foreign:
             raise
-        owner = run.toolkit.tasks.owner(foreign[0])
         raise PluginError(
             f"task {foreign[0].name} of plugin {owner} ({run.toolkit.manager.versions().get(owner, '')}) failed: "
             f"{type(error).__name__}: {error}",

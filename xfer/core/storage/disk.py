@@ -5,6 +5,7 @@ whole or not there at all is `files`.
 """
 
 import errno
+import mmap
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -127,6 +128,17 @@ def open_log(path: Path) -> int:
 def renew(path: Path) -> None:
     """Set a file's modification time to now."""
     os.utime(path)
+
+
+def shared_page(path: Path, size: int) -> mmap.mmap:
+    """A file of zeros that is written by changing memory: what stands there outlives the process, unsynced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.ftruncate(descriptor, size)
+        return mmap.mmap(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 # ---------------------------------------------------------------- full disks
