@@ -1,5 +1,6 @@
 """The command `xfer`: parses, calls `xfer.commands`, prints. Data on stdout, everything else on stderr."""
 
+import io
 import json
 import sys
 import traceback
@@ -22,8 +23,10 @@ from xfer import (
     mistakes,
     sharing_commands,
     status_commands,
+    together,
     verbosity,
 )
+from xfer.core.engine.place import place
 from xfer.core.errors import ExitStatus, UserError, XferError, printable
 from xfer.core.manager import PluginManager
 from xfer.core.settings import parse_assignments
@@ -153,12 +156,19 @@ def run(
     max_hours: Annotated[
         float | None, typer.Option(metavar="H", help="Save the state and leave with 75 after so long.")
     ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Share each phase among --nproc processes: torchrun. [default: none]"),
+    ] = None,
+    nproc: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes to start, or that must have been. [default: any]")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and leave.")] = False,
     json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train and evaluate: pretrained model, intermediate task, target task, zero-shot in every language."""
-    from xfer import commands, progress, summary
+    from xfer import commands, launching, progress, summary
 
     flags = _given(
         strategy=_tuple(strategy), suite=suite, model=model, target=_split(target),
@@ -166,7 +176,12 @@ def run(
         set=_set(set_), preset=preset, data_root=data_root, store=store, name=name, keep=keep, device=device,
         plugin=_tuple(plugin), dev_languages=dev_languages, tracker=_split(tracker),
         executor=executor, jobs=jobs, retries=retries, keep_going=keep_going, max_hours=max_hours,
+        launcher=launcher, nproc=nproc,
     )  # fmt: skip
+    passed = (["--json"] if json_ else []) + (["--quiet"] if quiet else [])
+    told = None if dry_run else launching.launched(flags, config, passed)
+    if told is not None:
+        raise typer.Exit(told["status"])
     prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
     if dry_run:
         print(summary.plan_json(prepared) if json_ else summary.plan_text(prepared), end="")
@@ -330,7 +345,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except XferError as error:
         if verbosity.asked.verbose:
             traceback.print_exception(error, file=sys.stderr)
-        print(printable(mistakes.answered(error, arguments)), file=sys.stderr)
+        if not together.silent():
+            print(printable(mistakes.answered(error, arguments)), file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
@@ -353,4 +369,14 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run_command(sys.argv[1:]))
+    if place().rank:  # rank 0 of a group speaks for it
+        sys.stdout = io.StringIO()
+    try:
+        status = run_command(sys.argv[1:])
+    except Exception:
+        if place().world == 1:
+            raise
+        traceback.print_exc()
+        status = ExitStatus.INTERNAL
+    together.leave(status)
+    sys.exit(status)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xfer import bootstrap, crashes
+from xfer import bootstrap, crashes, launching, together
 from xfer.core.errors import ExitStatus, Stopped, UnknownName, UserError, raise_all
 from xfer.core.plans.strategy_steps import target_phases
 from xfer.core.records import NoParams, Plan, Problem, ResultRow, Strategy, Suite
@@ -70,10 +70,12 @@ def run(
 
     Options are the long options of the command by name: `suite`, `model`, `target`, `intermediate`,
     `language`, `seeds`, `limit` (a mapping), `set` (a mapping), `data_root`, `store`, `name`, `keep`, `device`,
-    `preset`, `plugin`. Raises `xfer.core.errors.XferError` with what, where and how to mend.
+    `preset`, `plugin`, `launcher`, `nproc`. Raises `xfer.core.errors.XferError` with what, where and how to mend.
     """
     flags = options if strategy is None else {"strategy": strategy, **options}
-    return execute(prepare(flags, Path(config) if config else None, reporter))
+    file = Path(config) if config else None
+    told = launching.launched(flags, file, ["--quiet"], shown=False)
+    return execute(prepare(flags, file, reporter)) if told is None else launching.result(told)
 
 
 def prepare(
@@ -83,6 +85,15 @@ def prepare(
     starts: "Callable[[Model], Sequence[StartPoint]] | None" = None,
 ) -> Prepared:
     """Read settings, load plugins, resolve the model, and plan. Nothing is trained or written."""
+    return together.prepared(lambda: _prepare(flags, config, reporter, starts))
+
+
+def _prepare(
+    flags: Mapping[str, Any],
+    config: Path | None,
+    reporter: Reporter | None,
+    starts: "Callable[[Model], Sequence[StartPoint]] | None",
+) -> Prepared:
     settings, origin = load_settings(flags, config)
     _check_folders(settings)
     toolkit = bootstrap.load(settings, settings.plugin)
@@ -93,7 +104,7 @@ def prepare(
     from xfer.core.plans.planning import build_plan
     from xfer.core.storage.store import Store
 
-    device = choose(settings.device or None)
+    device = choose(together.device_name(settings.device))
     if settings.engine.precision != "auto":
         device = replace(device, dtype=settings.engine.precision)
     name = settings.model or suite.default_model
@@ -154,6 +165,7 @@ def start(prepared: Prepared) -> None:
     work.store.start_run(work.name, settings_document(prepared), plan)
 
 
+@together.by_all
 def execute(prepared: Prepared) -> RunResult:
     """Run a prepared plan and write the run's folder, also when it stops half-way."""
     from xfer.core.engine import execute as engine

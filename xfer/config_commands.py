@@ -35,6 +35,8 @@ EXAMPLES = {
     "data_root": '"data"',
     "name": '"first-run"',
     "device": '"cuda:0"',
+    "launcher": '"torchrun"',
+    "nproc": "2",
     "plugin": '["my_task.py"]',
     "executor": '"local"',
     "jobs": "2",

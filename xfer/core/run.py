@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from xfer.core.engine.group import Group
 from xfer.core.records import Format, ModelSpec, PlannedPhase, Problem, Strategy, Suite, TaskSpec
 from xfer.core.settings import RunSettings
 
@@ -104,6 +105,8 @@ class Run:
     stop_requested: Callable[[], bool] = lambda: False
     memory: dict[Any, Any] = field(default_factory=dict)
     """Examples and features that several phases of this process share."""
+    group: Group = field(default_factory=Group)
+    """The processes that work on this run together."""
 
     def tell(self, problem: Problem) -> None:
         """Record a problem once and report it."""

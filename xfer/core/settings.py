@@ -59,6 +59,9 @@ class EngineSettings(Record):
     checkpoint_seconds: float = Field(300.0, ge=0)
     """Seconds between mid-phase checkpoints; 0 saves after every step."""
     log_seconds: float = Field(1.0, gt=0)
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """With several processes: "ddp" gives each the whole model; "fsdp" a part of weights, gradients and moments,
+    where the whole fits no single device."""
     allow_pickle: bool = False
     """Whether weights that exist only as pickles may be loaded (they can run code)."""
 
@@ -103,6 +106,10 @@ class RunSettings(Record):
     """Whether targets are scored on dev of all their languages too, to choose by (`compare` marks it)."""
     tracker: tuple[str, ...] = ()
     """Experiment trackers that are told of every phase."""
+    launcher: Literal["", "torchrun"] = ""
+    """What starts this command in several processes, which share the work of each phase; none: nothing does."""
+    nproc: int | None = Field(None, ge=1)
+    """How many processes that is, on this machine; without a launcher, how many must have been started."""
     executor: str = ""
     """What runs each phase as a job of its own: local, ray, slurm, or a plugin's, "NAME[key=value,…]"; none: this
     process, one phase after the other."""

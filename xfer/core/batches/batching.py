@@ -20,7 +20,7 @@ IGNORED = -100
 """Value of integer token columns at filler tokens, torch's `ignore_index`."""
 
 
-def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The numbers starts[i] … starts[i]+lengths[i]-1 for every i, end to end."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
@@ -88,12 +88,12 @@ class Collator:
         items = np.asarray(items, dtype=np.int64)
         first = features.items[items]
         counts = features.items[items + 1] - first
-        sequences = _ranges(first, counts)
+        sequences = ranges(first, counts)
         lengths = features.offsets[sequences + 1] - features.offsets[sequences]
 
         order = np.argsort(lengths, kind="stable") if self._sort else np.arange(len(sequences))
         laid = lengths[order]
-        token_index = _ranges(features.offsets[sequences[order]], laid)
+        token_index = ranges(features.offsets[sequences[order]], laid)
         real = len(token_index)
         filler = np.zeros(0, dtype=np.int64)
         multiple = multiple or self._multiple

@@ -94,6 +94,20 @@ def shared_steps(
     return counts
 
 
+def dealt(items: np.ndarray, lengths: np.ndarray, ranks: int) -> list[np.ndarray]:
+    """One step's items by rank, in their order, with about as many tokens for each: the longest to the emptiest.
+
+    `lengths` are those of `items`. A rank gets none where there are fewer items than ranks.
+    """
+    loads = np.zeros(ranks, dtype=np.int64)
+    owner = np.empty(len(items), dtype=np.int64)
+    for place in np.argsort(-lengths, kind="stable").tolist():
+        rank = int(loads.argmin())
+        owner[place] = rank
+        loads[rank] += max(1, int(lengths[place]))
+    return [items[owner == rank] for rank in range(ranks)]
+
+
 class Schedule:
     """The steps of a phase. `draw(step)` depends on nothing but the arguments and the step.
 

@@ -35,8 +35,15 @@ HEURISTIC_EXAMPLES = 2000
 
 
 def run_evaluate_phase(planned: PlannedPhase, run: Run) -> None:
-    """Score one target in every language and commit predictions and result lines to the store."""
+    """Score one target in every language and commit predictions and result lines to the store.
+
+    Ranks that follow compute their share of the outputs; the leading one scores and writes.
+    """
     started = time.monotonic()
+    if not run.group.leads:
+        for use in planned.phase.uses:
+            _evaluate_use(planned, run, use, Path(), {})
+        return
     with run.store.commit_phase(planned.id) as folder:
         lines: list[dict[str, Any]] = []
         info: dict[str, Any] = {"stream": True, "origins": origins(run, planned.phase.uses)}
@@ -54,6 +61,7 @@ def run_evaluate_phase(planned: PlannedPhase, run: Run) -> None:
                 "identity": planned.identity,
                 "model": run.model.name,
                 "device": run.device.kind,
+                **({"processes": run.group.world} if run.group.world > 1 else {}),
                 **info,
             },
         )
@@ -78,6 +86,9 @@ def _evaluate_use(
     if task.tune is not None:
         dev = {name: load_examples(run, task, task.dev_split, name, use.via) for name in use.languages}
         dev_values = _values(planned, run, code, encoder, head, dev, pooling)
+    if not run.group.leads:
+        return []
+    if task.tune is not None:
         tuned = {name: task.tune(dev_values[name], dev[name], name) for name in use.languages}
         info["tuned"] = tuned
     training = _heuristic_examples(run, task)
@@ -125,14 +136,16 @@ def _values(
     examples: Mapping[str, Sequence[Any]],
     pooling: Pooling,
 ) -> dict[str, list[Any]]:
-    """Prediction values by language; all languages run as one stream, but texts that are mined one by one.
+    """Prediction values by language, on the leading rank; all languages run as one stream, but texts that are
+    mined one by one.
 
     Those have up to a million sentences a language, whose embeddings stay in memory until they are matched.
     """
     if code.task.tune is not None and len(examples) > 1:
         return {
-            language: _values(planned, run, code, encoder, head, {language: found}, pooling)[language]
+            name: values
             for language, found in examples.items()
+            for name, values in _values(planned, run, code, encoder, head, {language: found}, pooling).items()
         }
     length = code.options.max_length
     words = tokeniser(run)
@@ -149,7 +162,10 @@ def _values(
         pooling,
         lambda done, total: _progress(planned, run, done, total),
         lambda message: run.tell(Problem(stage="evaluate", message=message, where=f"phase {planned.id}")),
+        group=run.group,
     )
+    if not run.group.leads:
+        return {}
     values = {}
     for number, (language, found) in enumerate(examples.items()):
         decoded = code.decode(found, parts[number], _cut(outputs, code, parts, number))
@@ -159,7 +175,7 @@ def _values(
 
 def _progress(planned: PlannedPhase, run: Run, done: int, total: int) -> None:
     run.reporter.evaluated(planned, done, total)
-    if done < total and run.stop_requested():
+    if run.group.any(run.stop_requested())[0] and done < total:
         raise Stopped(
             f"stopped as asked after {done} of {total} tokens of an evaluation, which will start anew",
             where=f"phase {planned.id}",

@@ -198,6 +198,8 @@ KINDS = {
     "translate": "xfer.core.data.translation:run_translate_phase",
 }
 """What runs each of core's kinds of phases."""
+SHARED = frozenset({"train", "evaluate"})
+"""Kinds that all ranks of a group work on; the others, and those of plugins, run on the leading rank alone."""
 
 
 def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
@@ -205,8 +207,18 @@ def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
     path = KINDS.get(phase.phase.does)
     if path is None:
         return None
-    load_object(path)(phase, run)
+    if phase.phase.does not in SHARED:
+        load_object(path)(phase, run)
+        return True
+    run.group.order(phase.id)
+    run_shared_phase(phase, run)
     return True
+
+
+def run_shared_phase(phase: PlannedPhase, run: Run) -> None:
+    """Work on a phase of one of the kinds in `SHARED`, as one rank of those that do so at the same time."""
+    with run.group.together(), _attributed(phase, run):
+        load_object(KINDS[phase.phase.does])(phase, run)
 
 
 def release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase], pending: Set[str] = frozenset()) -> None:

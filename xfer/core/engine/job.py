@@ -14,6 +14,7 @@ from xfer.core.batches.sampling import Schedule
 from xfer.core.encoders.compact import CompactTable
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.engine.flat_adamw import FlatAdamW
+from xfer.core.engine.parallel import Parallel, is_shard, like
 from xfer.core.formats.base import FormatCode
 from xfer.core.records import PlannedPhase, TrainSettings
 from xfer.core.storage import checkpoints
@@ -63,6 +64,17 @@ class Job:
     """The embedding's rows that are trained, where that is not all of them."""
     recorded: bool = False
     """Whether steps are recorded and replayed (`xfer.core.engine.recorded`)."""
+    parallel: Parallel | None = None
+    """The model on several ranks; None where this process works alone."""
+
+    @property
+    def sharded(self) -> bool:
+        """Whether this process holds parts of the weights only."""
+        return self.parallel is not None and self.parallel.sharded
+
+    def whole(self, tensor: torch.Tensor) -> torch.Tensor:
+        """All of a weight or moment; on the leading rank only, where they lie in shards."""
+        return tensor if self.parallel is None else self.parallel.whole(tensor)
 
 
 @dataclass
@@ -81,6 +93,8 @@ class State:
     """Tokens in one forward pass, where memory ran out with as many as the settings say."""
     checkpointing: bool = False
     """Whether activations are computed again in the backward pass, for want of memory."""
+    processes: list[int] = field(default_factory=list)
+    """How many processes worked on the phase together, one entry for each time that it was begun or continued."""
 
 
 def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
@@ -98,10 +112,10 @@ def learning_rate(settings: TrainSettings, step: int, total: int) -> float:
 
 def weights(job: Job, step: int) -> dict[str, torch.Tensor]:
     """The trained weights after `step` steps, in float32 and with all rows of the embedding. Views, not copies,
-    where nothing had to be put together."""
+    where nothing had to be put together. Of shards, all ranks must ask, and the leading one gets them."""
     found = {}
     for name, parameter in job.parameters.items():
-        value = parameter.detach()
+        value = job.whole(parameter.detach())
         if isinstance(job.optimizer, FlatAdamW):
             value = job.optimizer.master(parameter)
         if job.compact is not None and name == job.compact.name:
@@ -127,14 +141,15 @@ def load_weights(job: Job, tensors: Mapping[str, torch.Tensor]) -> None:
                 value = value[job.compact.rows]
             if isinstance(job.optimizer, FlatAdamW):
                 job.optimizer.master(parameter).copy_(value)
-            parameter.copy_(value)
+            parameter.copy_(like(value, parameter))
 
 
 def optimizer_tensors(job: Job) -> dict[str, torch.Tensor]:
     """The optimizer's state by name; moments of rows that are not trained are zero, as AdamW would have them."""
     if isinstance(job.optimizer, FlatAdamW):
         job.optimizer.describe()
-    found = checkpoints.flatten_optimizer(job.optimizer, job.parameters)
+    flat = checkpoints.flatten_optimizer(job.optimizer, job.parameters)
+    found = {name: job.whole(value) for name, value in flat.items()}
     if job.compact is not None:
         for name in _moments(job.compact, found):
             found[name] = job.compact.full(found[name], None)
@@ -147,6 +162,10 @@ def load_optimizer(job: Job, tensors: Mapping[str, torch.Tensor]) -> None:
     if job.compact is not None:
         for name in _moments(job.compact, kept):
             kept[name] = kept[name][job.compact.rows]
+    shards = {name: p for name, p in job.parameters.items() if is_shard(p)}
+    for key in kept if shards else ():
+        name = key.split(".", 2)[2].rpartition(".")[0]  # optimizer.<group>.<parameter>.<entry>
+        kept[key] = like(kept[key], shards[name]) if kept[key].dim() else kept[key]
     checkpoints.restore_optimizer(job.optimizer, job.parameters, kept)
 
 

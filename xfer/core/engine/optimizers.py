@@ -13,14 +13,22 @@ from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.engine.flat_adamw import FlatAdamW
 from xfer.core.engine.job import Part
+from xfer.core.errors import UserError
 from xfer.core.records import TrainSettings
 from xfer.core.settings import EngineSettings
 
 Way = Literal["plain", "flat", "recorded"]
 
 
-def way(settings: EngineSettings, device: Device, encoder: Encoder) -> Way:
-    """How steps are computed: as set, or recorded where the card has the kernel for it, plain elsewhere."""
+def way(settings: EngineSettings, device: Device, encoder: Encoder, ranks: int = 1) -> Way:
+    """How steps are computed: as set, or recorded where the card has the kernel for it, plain elsewhere.
+
+    Plain in a group of several ranks, whose gradients must be added up before the update; UserError for another.
+    """
+    if ranks > 1:
+        if settings.step in ("flat", "recorded"):
+            raise UserError(f"engine.step={settings.step} works in one process, not in {ranks}", fix="leave it out")
+        return "plain"
     if settings.step != "auto":
         return settings.step
     if device.kind != "cuda" or device.dtype != "bfloat16" or not encoder.stream:
@@ -31,14 +39,21 @@ def way(settings: EngineSettings, device: Device, encoder: Encoder) -> Way:
 
 
 def compact_table(
-    settings: EngineSettings, device: Device, encoder: Encoder, parts: Sequence[Part], tokeniser: Tokeniser
+    settings: EngineSettings,
+    device: Device,
+    encoder: Encoder,
+    parts: Sequence[Part],
+    tokeniser: Tokeniser,
+    ranks: int = 1,
 ) -> CompactTable | None:
     """Train only the embedding's rows that the parts' features look up; None where all rows are trained.
 
-    All rows are trained in masked LM, under a transform (whose words are not known beforehand), with a frozen
-    embedding, and, unless it is asked for, on other devices than CUDA: there it changes the last bits of a
+    All rows are trained in shards, in masked LM, under a transform (whose words are not known beforehand), with a
+    frozen embedding, and, unless it is asked for, on other devices than CUDA: there it changes the last bits of a
     result and gains little.
     """
+    if settings.parallel == "fsdp" and ranks > 1:
+        return None
     wanted = settings.embedding == "compact" or (settings.embedding == "auto" and device.kind == "cuda")
     open_ended = any(part.changed is not None or part.code.task.format == "masked-lm" for part in parts)
     if not wanted or open_ended or encoder.lm_head is not None:

@@ -1,19 +1,22 @@
 """One optimizer step: forward, backward, one norm over the whole step, clipping, AdamW."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch  # noqa: TID253
 
 from xfer.core.batches.batching import Collator, micro_batches
-from xfer.core.batches.features import Features
+from xfer.core.batches.features import Batch, Features
+from xfer.core.batches.sampling import dealt
 from xfer.core.encoders.device import Device, autocast
 from xfer.core.encoders.pooling import hidden_states
 from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.engine import memory
 from xfer.core.engine.flat_adamw import FlatAdamW
 from xfer.core.engine.job import Job, Part, State, learning_rate
+from xfer.core.engine.parallel import Parallel, gathered
 from xfer.core.errors import NonFinite
 from xfer.core.records import Problem
 from xfer.core.streams import numpy_stream, torch_seeded
@@ -38,7 +41,8 @@ def take_step(
 
     Where memory runs out before the weights are touched, the gradient is computed anew with less of it, down to
     one item a micro-batch; what that took is kept in `state` and told. Where it runs out in the update, the error
-    passes, for part of the weights may have been changed. Raises NonFinite before the optimizer would spoil them.
+    passes, for part of the weights may have been changed. It passes in a group, too: the other ranks are in the
+    middle of a sum that cannot be begun anew. Raises NonFinite before the optimizer would spoil the weights.
     """
     features, _, items = drawn
     while True:
@@ -47,7 +51,7 @@ def take_step(
             summed = _gradient(job, part, drawn, state.step, budget, device, tokeniser)
             break
         except Exception as error:
-            if not memory.ran_out(error):
+            if not memory.ran_out(error) or job.parallel is not None:
                 raise
             lengths = features.item_lengths[items]
             done = memory.tighten(state, job.encoder, int(lengths.sum()), int(lengths.max()), budget)
@@ -63,7 +67,7 @@ def take_step(
 
 
 class _Summed(NamedTuple):
-    """What the micro-batches of a step add up to, besides the gradient that lies in the parameters."""
+    """What the micro-batches of a step add up to on all ranks, besides the gradient that lies in the parameters."""
 
     loss: torch.Tensor
     terms: torch.Tensor
@@ -77,25 +81,63 @@ def _gradient(
 ) -> _Summed:
     features, collator, items = drawn
     seed = job.planned.seed or 0
-    torch_seeded(seed, "dropout", step)
-    masking = numpy_stream(seed, "masking", part.code.task.name, step)
+    rank = () if job.parallel is None else (job.parallel.group.rank,)
+    torch_seeded(seed, "dropout", step, *rank)
+    masking = numpy_stream(seed, "masking", part.code.task.name, step, *rank)
     flat = job.optimizer if isinstance(job.optimizer, FlatAdamW) else None
     total = torch.zeros((), device=device.torch_device)
     terms = torch.zeros((), device=device.torch_device)
     real_tokens = 0
     active = np.zeros(0, dtype=bool)
-    for number, chunk in enumerate(micro_batches(features, items, budget)):
-        batch = part.code.prepare(collator.batch(chunk), masking, tokeniser)
-        with autocast(device):
-            hidden = hidden_states(job.encoder, batch, part.pooling)
-            loss, count = part.code.loss(part.head, hidden, batch)
-        (loss * part.loss_weight).backward()  # type: ignore[no-untyped-call]
+    chunks = micro_batches(features, items, budget)
+    weight = part.loss_weight
+    if job.parallel is not None:
+        chunks = _own_chunks(job.parallel, features, items, budget)
+        weight *= job.parallel.group.world  # for the ranks' mean is taken
+    for number, chunk in enumerate(chunks):
+        counted = len(chunk) > 0
+        batch = part.code.prepare(collator.batch(chunk if counted else items[:1]), masking, tokeniser)
+        with _micro_batch(job, last=number == len(chunks) - 1):
+            with autocast(device):
+                loss, count = _loss(job, part, batch)
+            (loss * (weight if counted else 0.0)).backward()  # type: ignore[no-untyped-call]
+        if not counted:
+            continue
         if flat is not None:
             active = flat.collect(more=number > 0)
         total += loss.detach().float()
         terms += count
         real_tokens += batch.real_tokens
+    if job.parallel is not None:
+        sums = job.parallel.group.sums([float(total), float(terms), real_tokens])
+        total, terms, real_tokens = total.new_tensor(sums[0]), terms.new_tensor(sums[1]), round(sums[2])
     return _Summed(total, terms.clamp(min=1), real_tokens, active)
+
+
+def _own_chunks(parallel: Parallel, features: Features, items: np.ndarray, budget: int) -> list[np.ndarray]:
+    """This rank's micro-batches. Empty ones are computed on an item that counts for nothing: for replicas where a
+    rank has no items, for shards until all ranks have as many, since each pass gathers weights from all."""
+    ranks = dealt(items, features.item_lengths[items], parallel.group.world)
+    cuts = [micro_batches(features, own, budget) for own in ranks]
+    passes = max(len(cut) for cut in cuts) if parallel.sharded else 1
+    own = cuts[parallel.group.rank]
+    return own + [items[:0]] * (passes - len(own))
+
+
+def _micro_batch(job: Job, last: bool) -> AbstractContextManager[None]:
+    return nullcontext() if job.parallel is None else job.parallel.micro_batch(last)
+
+
+def _loss(job: Job, part: Part, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Summed loss and number of terms; through the wrapper, where there is one, so that its hooks see the pass."""
+
+    def work() -> tuple[torch.Tensor, torch.Tensor]:
+        return part.code.loss(part.head, hidden_states(job.encoder, batch, part.pooling), batch)
+
+    if job.parallel is None:
+        return work()
+    found: tuple[torch.Tensor, torch.Tensor] = job.parallel.module(work)
+    return found
 
 
 def _update(job: Job, part: Part, drawn: Drawn, step: int, summed: _Summed, device: Device) -> float:
@@ -119,9 +161,10 @@ def _plain_update(
     job: Job, terms: torch.Tensor, loss_value: float, rate: float, step: int, part: Part, drawn: Drawn
 ) -> None:
     gradients = [p.grad for p in job.parameters.values() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients) / terms
+    norm = gathered(torch.nn.utils.get_total_norm(gradients)) / terms
     require_finite(job, part, drawn, step, loss_value, float(norm))
-    torch._foreach_mul_(gradients, clip_factor(job, norm) / terms)
+    factor = clip_factor(job, norm) / terms
+    torch._foreach_mul_(gradients, float(factor) if job.sharded else factor)
     for group in job.optimizer.param_groups:
         group["lr"] = rate
     job.optimizer.step()

@@ -44,7 +44,8 @@ def tokenised(
         found = _read(folder)
         if found is None:
             found = code.featurise(examples, tokeniser, max_length, training)
-            if len(found.tokens) >= run.settings.engine.cache_tokens and _plain(found):
+            large = len(found.tokens) >= run.settings.engine.cache_tokens
+            if large and run.group.leads and _plain(found):
                 _write(folder, found)
                 found = _read(folder) or found
         run.memory[remembered] = found

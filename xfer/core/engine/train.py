@@ -11,12 +11,20 @@
         clip, learning rate of the step, AdamW
         log, evaluate on English dev (keep=best), checkpoint, stop if a signal asked for it
 
+Several ranks (`xfer.core.engine.group`) go through the same steps: each computes its share of the items, gradients,
+losses and terms are added up over all of them, and all make the same update. What one rank decides (a stop, a
+checkpoint) all do at the same step; the leading one writes.
+
 Settings follow jiant's (AdamW, linear warm-up and decay, no weight decay on biases and LayerNorms); the gradient
 is clipped once a step, not once a micro-batch as jiant does.
 """
 
 import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
@@ -25,6 +33,7 @@ from xfer.core.engine.flat_adamw import FlatAdamW
 from xfer.core.engine.inputs import tokeniser
 from xfer.core.engine.job import (
     Job,
+    Part,
     State,
     learning_rate,
     load_optimizer,
@@ -33,6 +42,7 @@ from xfer.core.engine.job import (
     settle,
     weights,
 )
+from xfer.core.engine.parallel import local
 from xfer.core.engine.predict import predict
 from xfer.core.engine.recorded import Recorder
 from xfer.core.engine.step import take_step
@@ -49,6 +59,8 @@ def train(job: Job, run: Run, state: State) -> State:
 
     Raises NonFinite before the optimizer step that would spoil the weights, Stopped after a checkpoint.
     """
+    group = run.group
+    state.processes.append(group.world)
     last_log = last_save = time.monotonic()
     tokens = logged_steps = 0
     loss_sum: float | torch.Tensor = 0.0
@@ -85,15 +97,16 @@ def train(job: Job, run: Run, state: State) -> State:
             )
             state.log.append({"step": state.step, "loss": snapshot.loss, "learning_rate": snapshot.learning_rate})
             run.reporter.step_logged(job.planned, snapshot)
-            _observed(job, run, snapshot)
+            if group.leads:
+                _observed(job, run, snapshot)
             last_log, tokens, loss_sum, logged_steps = now, 0, 0.0, 0
         if job.settings.keep == "best" and (final or state.step % job.settings.eval_every == 0):
             _check(recorder)
             _keep_best(job, run, state)
             if state.without_gain >= job.settings.patience:
                 break
-        stopping = run.stop_requested()
-        if not final and (stopping or now - last_save >= run.settings.engine.checkpoint_seconds):
+        stopping, due = group.any(run.stop_requested(), now - last_save >= run.settings.engine.checkpoint_seconds)
+        if not final and (stopping or due):
             _check(recorder)
             _save(job, run, state)
             last_save = time.monotonic()
@@ -104,10 +117,10 @@ def train(job: Job, run: Run, state: State) -> State:
             )
     state.seconds += time.monotonic() - counted
     _finish(job, state)
-    spoilt = [name for name, p in job.parameters.items() if not bool(torch.isfinite(p).all())]
-    if spoilt:
+    spoilt = [name for name, p in job.parameters.items() if not bool(torch.isfinite(local(p)).all())]
+    if group.any(bool(spoilt))[0]:
         raise NonFinite(
-            f"{spoilt[0]} is not finite after the last step; nothing was stored",
+            f"{', '.join(spoilt[:1]) or 'a weight'} is not finite after the last step; nothing was stored",
             where=f"phase {job.planned.id}",
             fix="a lower learning rate (--set train.lr=…)",
         )
@@ -121,8 +134,10 @@ def _check(recorder: Recorder | None) -> None:
 
 
 def _finish(job: Job, state: State) -> None:
-    """Leave the weights that are kept in the job's modules."""
-    if job.compact is not None or isinstance(job.optimizer, FlatAdamW):
+    """Leave the weights that are kept in the job's modules; of shards, the leading rank's `state.best`."""
+    if job.sharded:
+        state.best = state.best if state.best_score is not None else weights(job, state.step)
+    elif job.compact is not None or isinstance(job.optimizer, FlatAdamW):
         settle(job, state.best or weights(job, state.step))
     elif state.best:
         load_weights(job, state.best)
@@ -147,8 +162,13 @@ def snapshot_number(step: int, total: int, snapshots: int) -> int:
 
 def _save_snapshot(job: Job, run: Run, step: int, number: int) -> None:
     folder = run.store.partial_folder(job.planned.id) / f"snapshot-{number}"
-    with files.committed_folder(folder, replace=True) as temporary:
-        checkpoints.save_weights(temporary, "weights", weights(job, step))
+    kept = weights(job, step)
+
+    def write() -> None:
+        with files.committed_folder(folder, replace=True) as temporary:
+            checkpoints.save_weights(temporary, "weights", kept)
+
+    run.group.led(write)
 
 
 def _train_mode(job: Job) -> None:
@@ -175,18 +195,26 @@ def _keep_best(job: Job, run: Run, state: State) -> None:
             run.device,
             run.settings.engine.evaluation_tokens,
             part.pooling,
+            group=run.group,
+            sharded=job.parallel.module if job.parallel is not None and job.sharded else None,
         )
-        values = part.code.decode(part.dev_examples, part.dev_features, outputs)
-        scores.append(part.code.task.score(values, part.dev_examples, "en")[part.code.task.main_score])
+        scores.append(run.group.led(partial(_dev_score, part, outputs)))
     if not scores:
         return
     score = sum(scores) / len(scores)
     state.log.append({"step": state.step, "dev": score})
     if state.best_score is None or score > state.best_score:
         state.best_score, state.best_step, state.without_gain = score, state.step, 0
-        state.best = {name: w.to("cpu", copy=True) for name, w in weights(job, state.step).items()}
+        kept = weights(job, state.step)
+        state.best = {name: w.to("cpu", copy=True) for name, w in kept.items()} if run.group.leads else {}
     else:
         state.without_gain += 1
+
+
+def _dev_score(part: Part, outputs: Mapping[str, np.ndarray]) -> float:
+    assert part.dev_features is not None
+    values = part.code.decode(part.dev_examples, part.dev_features, outputs)
+    return float(part.code.task.score(values, part.dev_examples, "en")[part.code.task.main_score])
 
 
 def _save(job: Job, run: Run, state: State) -> None:
@@ -197,20 +225,32 @@ def _save(job: Job, run: Run, state: State) -> None:
     if state.best:
         groups["best"] = state.best
     fields = {key: value for key, value in vars(state).items() if key != "best"}
-    checkpoints.save(run.store.partial_folder(job.planned.id), state.step, groups, fields)
+    folder = run.store.partial_folder(job.planned.id)
+    run.group.led(lambda: str(checkpoints.save(folder, state.step, groups, fields)))
 
 
 def resume(job: Job, run: Run) -> State:
-    """The state of the newest checkpoint that verifies, loaded into `job`; else a new one."""
-    found = checkpoints.latest(run.store.partial_folder(job.planned.id))
-    if found is None:
+    """The state of the newest checkpoint that verifies, loaded into `job`; else a new one.
+
+    However many processes wrote it: it holds whole weights and moments.
+    """
+    partial_folder = run.store.partial_folder(job.planned.id)
+    newest: dict[str, checkpoints.Checkpoint | None] = {}
+
+    def look() -> list[Any] | None:
+        newest["found"] = one = checkpoints.latest(partial_folder)
+        return None if one is None else [one.step, one.state]
+
+    told = run.group.led(look)
+    if told is None:
         return State()
+    found = newest.get("found") or checkpoints.Checkpoint(partial_folder / f"step-{told[0]}", *told)
     load_weights(job, found.tensors("weights"))
     load_optimizer(job, found.tensors("optimizer"))
     state = State(**found.state)
     if state.checkpointing:
         job.encoder.checkpoint_activations()
-    if "best" in found.groups:
+    if "best" in found.groups and run.group.leads:
         state.best = found.tensors("best")
     return state
 

@@ -1,6 +1,7 @@
 """Core's answer to `does="train"`: prepare a job, run the loop, commit the weights."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,8 +12,9 @@ from torch import nn  # noqa: TID253
 from xfer.core.batches.batching import Collator
 from xfer.core.batches.features import Features
 from xfer.core.batches.sampling import Schedule
+from xfer.core.encoders.device import autocast
 from xfer.core.encoders.encoder import Encoder
-from xfer.core.encoders.pooling import make_pooling
+from xfer.core.encoders.pooling import hidden_states, make_pooling
 from xfer.core.encoders.weights import (
     POOLING,
     Pooling,
@@ -31,8 +33,9 @@ from xfer.core.engine.inputs import (
     training_features,
     use_examples,
 )
-from xfer.core.engine.job import Job, Part
+from xfer.core.engine.job import Job, Part, State
 from xfer.core.engine.optimizers import compact_table, make_optimizer, way
+from xfer.core.engine.parallel import parallel
 from xfer.core.engine.tokenised import tokenised
 from xfer.core.engine.train import resume, seeded_head, train
 from xfer.core.formats.base import FormatCode
@@ -43,11 +46,14 @@ from xfer.core.streams import numpy_stream, torch_seeded
 
 
 def run_train_phase(planned: PlannedPhase, run: Run) -> None:
-    """Train one phase to its end and commit it to the store."""
+    """Train one phase to its end and commit it to the store. Of several ranks, the leading one commits."""
     job = prepare(planned, run)
     state = train(job, run, resume(job, run))
+    if not run.group.leads:
+        return
+    encoder, heads = _trained(job, run, state)
     with run.store.commit_phase(planned.id) as folder:
-        write_weights(folder, job.encoder, head_weights(job), run)
+        write_weights(folder, encoder, heads, run)
         for path in sorted(run.store.partial_folder(planned.id).glob("snapshot-*")):
             files.copy_file(path / "weights.safetensors", folder / f"{path.name}.safetensors")
         files.write_text(folder / "log.jsonl", "".join(files.json_line(entry) for entry in state.log))
@@ -75,9 +81,26 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
                 },
                 "device": run.device.kind,
                 "stream": job.encoder.stream,
+                **_processes(state.processes, run),
             },
         )
     checkpoints.clear(run.store.partial_folder(planned.id))
+
+
+def _trained(job: Job, run: Run, state: State) -> tuple[Encoder, dict[str, torch.Tensor]]:
+    """The encoder and the heads' weights to store. Of shards they are gathered already, into a fresh encoder."""
+    if not job.sharded:
+        return job.encoder, head_weights(job)
+    encoder = load_encoder(job.planned, run, with_lm_head=job.encoder.lm_head is not None)
+    own = {name.removeprefix("encoder."): value for name, value in state.best.items()}
+    encoder.load_state_dict(own, strict=False)
+    return encoder, {name[len("heads.") :]: w for name, w in state.best.items() if name.startswith("heads.")}
+
+
+def _processes(processes: list[int], run: Run) -> dict[str, Any]:
+    """What a phase's record says of the processes that trained it; nothing where it was one alone."""
+    several = any(count > 1 for count in processes)
+    return {"processes": processes, "parallel": run.settings.engine.parallel} if several else {}
 
 
 def prepare(planned: PlannedPhase, run: Run) -> Job:
@@ -88,7 +111,10 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
     encoder = load_encoder(planned, run, with_lm_head=any(tasks[use.task].format == "masked-lm" for use in trained))
     parts = _parts(planned, run, encoder, tasks)
     shared = planned.settings[""]
-    encoder.to(run.device.torch_device)
+    engine, device, ranks = run.settings.engine, run.device, run.group.world
+    in_shards = ranks > 1 and engine.parallel == "fsdp"
+    if not in_shards:  # a model in shards may be larger than the device
+        encoder.to(device.torch_device)
     encoder.freeze(shared.frozen_layers)
     if run.settings.engine.padding == "max":
         encoder.pad_to = max(settings.max_length for settings in planned.settings.values())
@@ -107,20 +133,34 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
         groups=[_languages(run, part, use) for part, use in zip(parts, phase.uses, strict=True)],
         exponents=[use.exponent for use in phase.uses],
     )
-    engine, device = run.settings.engine, run.device
-    compact = compact_table(engine, device, encoder, parts, tokeniser(run))
+    taken = way(engine, device, encoder, ranks)
+    compact = compact_table(engine, device, encoder, parts, tokeniser(run), ranks)
+    heads = list(dict.fromkeys(module for part in parts for module in head_modules(part, encoder).values()))
+    for module in heads:
+        module.to(device.torch_device)
+    shared_out = None
+    if ranks > 1:
+        tried = [partial(_tried, part, encoder, run) for part in parts if part.head is not None]
+        shared_out = parallel(engine.parallel, run.group, device, encoder, heads, tried)
     parameters: dict[str, nn.Parameter] = {
         f"encoder.{name}": p for name, p in encoder.named_parameters() if p.requires_grad
     }
     for part in parts:
         for prefix, module in head_modules(part, encoder).items():
-            module.to(run.device.torch_device)
             parameters |= {f"heads.{prefix}{n}": p for n, p in module.named_parameters()}
-    taken = way(engine, device, encoder)
-    modules = [encoder, *(module for part in parts for module in head_modules(part, encoder).values())]
-    low = modules if device.dtype == "bfloat16" else []
+    low = [encoder, *heads] if device.dtype == "bfloat16" else []
     optimizer = make_optimizer(parameters, shared, taken, low)
-    return Job(planned, encoder, parts, schedule, shared, parameters, optimizer, compact, taken == "recorded")
+    recorded = taken == "recorded"
+    return Job(planned, encoder, parts, schedule, shared, parameters, optimizer, compact, recorded, shared_out)
+
+
+def _tried(part: Part, encoder: Encoder, run: Run) -> torch.Tensor:
+    """The loss of a part's first item."""
+    code = part.code
+    batch = code.prepare(part.collator.batch(np.arange(1)), numpy_stream(0, "tried"), tokeniser(run))
+    with autocast(run.device):
+        loss, _ = code.loss(part.head, hidden_states(encoder, batch, part.pooling), batch)
+    return loss
 
 
 def head_modules(part: Part, encoder: Encoder) -> dict[str, nn.Module]:
