@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from xfer.core.errors import Damaged, UserError, XferError
 from xfer.core.grid.jobs import report_file
@@ -83,6 +83,19 @@ class RunStatus(Record):
     def counts(self) -> dict[str, int]:
         """How many phases are in each state that occurs."""
         return dict(Counter(phase.state for phase in self.phases))
+
+
+class _Document(Record):
+    """The progress file. It is advisory and has no checksum: one that is no such document counts as absent."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    process: dict[str, str | int]
+    started: float
+    updated: float
+    ended: bool
+    phases: dict[str, dict[str, Any]]
+    executor: str = ""
 
 
 # ---------------------------------------------------------------- writing
@@ -222,8 +235,8 @@ def run_status(folder: Path) -> RunStatus:
         run=folder.name,
         folder=str(folder),
         state="running" if busy else over,
-        process="process {pid} on {host}".format(**document["process"]) if alive else "",
-        executor=str(document.get("executor", "")),
+        process="process {pid} on {host}".format(**{"host": "?", **document["process"]}) if alive else "",
+        executor=document.get("executor", ""),
         started=document.get("started"),
         updated=document.get("updated"),
         phases=phases,
@@ -283,11 +296,9 @@ def _saved_step(store: Store, id: str) -> int:
 def _document(path: Path) -> dict[str, Any]:
     """A progress file; empty where there is none, or none that can be read."""
     try:
-        document = files.read_json(path)
-    except Damaged:
+        return _Document.model_validate(files.read_json(path)).model_dump()
+    except (Damaged, ValidationError):
         return {}
-    sound = isinstance(document, dict) and isinstance(document.get("phases"), dict)
-    return document if sound and all(isinstance(one, dict) for one in document["phases"].values()) else {}
 
 
 def _alive(owner: Any) -> bool | None:

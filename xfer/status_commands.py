@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xfer.core.errors import printable
+
 if TYPE_CHECKING:
     from xfer.status import PhaseStatus, RunStatus
 
@@ -73,7 +75,7 @@ def text(status: "RunStatus", most: int | None = None) -> str:
     lines += [_line(phase) for at, phase in enumerate(status.phases) if at in shown]
     if hidden := len(status.phases) - len(shown):
         lines.append(f"  … and {hidden} more")
-    return "\n".join(lines)
+    return printable("\n".join(lines))  # what failed may say anything
 
 
 def _line(phase: "PhaseStatus") -> str:

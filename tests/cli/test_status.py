@@ -159,6 +159,33 @@ def test_a_progress_file_that_is_absent_or_broken_leaves_what_is_stored(
     assert found.process == ""
 
 
+def test_no_damage_to_a_progress_file_does_harm(options: dict[str, Any]) -> None:
+    """Advisory, and without a checksum for that reason: flipped bits, cuts and foreign values change what it says."""
+    folder = options["store"] / "runs" / "one"
+    before = xfer.run("none", **options, name="one")
+    path = folder / status.FILE
+    good = path.read_bytes()
+    damaged = [good[:length] for length in range(0, len(good), 5)]
+    for bit in range(0, 8 * len(good), 13):
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(flipped))
+    fields = json.loads(good)
+    for name in fields:
+        for value in (None, 3, "x", [], {}, [1], {"x": 1}, {"x": {"state": "running"}}):
+            damaged += [json.dumps({**fields, name: value, "ended": name != "process"}).encode()]
+    for data in damaged:
+        path.write_bytes(data)
+        found = status.run_status(folder)
+        assert [phase.id for phase in found.phases] == [phase.id for phase in before.plan.phases], data
+    print(f"\n{len(damaged)} of {len(damaged)} damaged progress files were harmless")
+    assert len(damaged) > 300
+    path.write_bytes(damaged[-1])
+    again = xfer.run("none", **options, name="one")
+    assert again.results == before.results
+    assert json.loads(path.read_bytes())["ended"] is True, "the next run writes it anew"
+
+
 def test_failed_phases_say_why() -> None:
     failed = {"state": "failed", "note": "its parent failed", "id": "a", "does": "train", "text": "train x"}
     made = [status.PhaseStatus(**failed, labels=("none", "other"))]
@@ -172,6 +199,15 @@ def test_failed_phases_say_why() -> None:
     assert len(short) == 10
     assert short[1] == whole[1]
     assert short[-1] == "  … and 43 more"
+
+
+def test_what_a_failure_says_cannot_drive_the_terminal() -> None:
+    said = status.PhaseStatus(
+        state="failed", note="\x1b[2J\x1b]0;owned\x07", id="a", does="train", text="train x", labels=()
+    )
+    shown = text(status.RunStatus(run="r", folder="runs/r", state="failed", phases=(said,)))
+    assert "\x1b" not in shown
+    assert "\\x1b[2J" in shown
 
 
 def test_a_place_without_runs_is_refused(run_xfer: Run, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Machine translation: by a plugin, by transformers' models, from files; cached, resumed, answers recovered."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,6 +168,54 @@ def test_an_interrupted_translation_goes_on(
     assert len(texts) == 2 * len(set(texts)), "nothing was translated twice"
 
 
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_a_damaged_translation_is_never_trained_on_and_made_again(
+    run: Run, planned: Planned, plugin: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xfer.core.data.translation.CHUNK", 8)
+    changes: dict[str, Any] = {"plugin": (plugin,), "store": tmp_path / "store"}
+    prepared = planned(STRATEGY, **changes)
+    (translate,) = [one for one in prepared.plan.phases if one.phase.does == "translate"]
+    commands.execute(prepared)
+    (path,) = (tmp_path / "store" / "cache" / "translations").glob("*/en-de.jsonl")
+    known, damaged = cached(path.parent, "de")
+    assert (len(known), damaged) == (len(set(lines(plugin))), 0)
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 4
+    path.write_bytes({"flip": data, "cut": data[: data.index(b"\n", 9) + 40] + b"\n", "gone": b""}[damage])
+    found, damaged = cached(path.parent, "de")
+    assert found.items() < known.items()
+    assert damaged == (damage != "gone")
+    for folder in (tmp_path / "store" / "phases").iterdir():
+        if folder.name != translate.id:
+            shutil.rmtree(folder)
+    with pytest.raises(DataError, match=r"\d+ of 16 examples are not translated") as caught:
+        run(STRATEGY, **changes)
+    assert "`xfer cache rm NAME --force`" in caught.value.fix
+    shutil.rmtree(tmp_path / "store" / "phases" / translate.id)  # as that command does
+    again = run(STRATEGY, **changes)
+    assert not again.failed
+    told = [problem.message for problem in again.problems if "damaged" in problem.message]
+    assert told == ["1 lines of cached translations are damaged; what they held is translated again"] * damaged
+    assert cached(path.parent, "de") == (known, damaged)
+
+
+def test_every_flipped_bit_of_a_translation_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    line = json.dumps([hashlib.sha256(b'[["a cat", "ein Kater"]]\n').hexdigest(), [["a cat", "ein Kater"]]])
+    good = line.encode() + b"\n"
+    folder.mkdir()
+    for bit in range(8 * len(good)):
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (folder / "en-de.jsonl").write_bytes(flipped)
+        known, _ = cached(folder, "de")
+        assert known in ({}, {"a cat": "ein Kater"}), bit
+    (folder / "en-de.jsonl").write_bytes(good)
+    assert cached(folder, "de") == ({"a cat": "ein Kater"}, 0)
+
+
 def test_answers_of_another_length_are_refused(run: Run, plugin: Path, tmp_path: Path) -> None:
     told = plugin.read_text(encoding="utf-8")
     plugin.write_text(told.replace("for text in texts]", "for text in texts[1:]]"), encoding="utf-8")
@@ -202,7 +252,7 @@ def test_without_a_translator_the_plan_says_what_to_do(planned: Planned) -> None
 def test_training_before_translating_is_told(planned: Planned, plugin: Path, tmp_path: Path) -> None:
     prepared = planned(STRATEGY, plugin=(plugin,), store=tmp_path / "store")
     task = prepared.run.toolkit.tasks.get("mini-mnli")
-    with pytest.raises(DataError, match="none of 16 examples is translated"):
+    with pytest.raises(DataError, match="16 of 16 examples are not translated"):
         load_examples(prepared.run, task, "train", "de", "mt")
 
 
@@ -248,7 +298,7 @@ def test_a_model_end_to_end_with_its_licence(run: Run, planned: Planned, tmp_pat
     (about,) = Store(tmp_path / "store").phase_info(phase.id)["translations"]
     assert about["licence"] == "cc-by-nc-4.0"
     prepared = planned(text, **changes)
-    stored = cached(cache_folder(prepared.run.settings, about["translator"]), "de")
+    stored, _ = cached(cache_folder(prepared.run.settings, about["translator"]), "de")
     assert len(stored) == about["texts"] > 0
     other = planned(text, **{**changes, "set": {**settings, "translate.beams": 2}})
     assert other.plan.phases[0].id != prepared.plan.phases[0].id, "decoding is part of the phase"

@@ -24,6 +24,7 @@ from xfer.core.registry import BUILTIN
 from xfer.core.settings import RunSettings
 from xfer.core.storage import files
 from xfer.core.storage.locks import phase_lock
+from xfer.core.storage.manifest import parse_json
 
 CHUNK = 256
 """Texts between two writes to the cache."""
@@ -143,18 +144,34 @@ def cache_folder(settings: RunSettings, identity: str) -> Path:
     return settings.store / "cache" / "translations" / hashlib.sha256(identity.encode()).hexdigest()[:20]
 
 
-def cached(folder: Path, language: str) -> dict[str, str]:
-    """English texts to their translations, as far as they were made."""
+def cached(folder: Path, language: str) -> tuple[dict[str, str], int]:
+    """English texts to their translations, as far as they were made, and the number of lines that are damaged.
+
+    A line holds pairs and the SHA-256 of their JSON; what a damaged one held counts as not translated.
+    """
     path = folder / f"{ENGLISH}-{language}.jsonl"
-    pairs = files.read_json_lines(path) if path.is_file() else []
-    return {text: translation for line in pairs for text, translation in line}
+    known: dict[str, str] = {}
+    damaged = 0
+    for line in path.read_bytes().split(b"\n")[:-1] if path.is_file() else ():  # a torn last line is left out
+        try:
+            digest, pairs = parse_json(line)
+            if digest != _digest(pairs):
+                raise ValueError("another checksum")
+            known |= {text: translation for text, translation in pairs}
+        except (ValueError, TypeError, RecursionError):
+            damaged += 1
+    return known, damaged
+
+
+def _digest(pairs: list[list[str]]) -> str:
+    return hashlib.sha256(files.json_line(pairs).encode()).hexdigest()
 
 
 def translated_examples(
     english: Sequence[Any], language: str, settings: RunSettings, manager: PluginManager
 ) -> tuple[list[Any], dict[str, int]]:
     """The examples in another language, from the cache, and how many are missing, by reason."""
-    known = cached(cache_folder(settings, translator(manager, language, settings)), language)
+    known, _ = cached(cache_folder(settings, translator(manager, language, settings)), language)
     found: list[Any] = []
     dropped: dict[str, int] = {}
     for example in english:
@@ -201,7 +218,10 @@ def _translate(
     folder = cache_folder(settings, identity)
     texts = list(dict.fromkeys(text for example in english for text in texts_of(example)))
     with phase_lock(run.store, f"translate-{folder.name}-{language}", wait=True):
-        known = cached(folder, language)
+        known, damaged = cached(folder, language)
+        if damaged:
+            message = f"{damaged} lines of cached translations are damaged; what they held is translated again"
+            run.tell(Problem(stage="data", message=message, where=str(folder / f"{ENGLISH}-{language}.jsonl")))
         lacking = sorted((text for text in texts if text not in known), key=lambda text: (-len(text), text))
         done = len(texts) - len(lacking)
         for chunk in _chunks(lacking):
@@ -212,7 +232,8 @@ def _translate(
             if len(translations) != len(chunk) or not all(isinstance(text, str) for text in translations):
                 raise PluginError(f"{len(translations)} translations of {len(chunk)} texts", where=identity)
             pairs = [list(pair) for pair in zip(chunk, translations, strict=True)]
-            files.append_line(folder / f"{ENGLISH}-{language}.jsonl", files.json_line(pairs).rstrip("\n"))
+            line = files.json_line([_digest(pairs), pairs]).rstrip("\n")
+            files.append_line(folder / f"{ENGLISH}-{language}.jsonl", line)
             done += len(chunk)
             run.reporter.evaluated(planned, done, len(texts))
     found, dropped = translated_examples(english, language, settings, manager)

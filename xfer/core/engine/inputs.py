@@ -115,14 +115,19 @@ def load_examples(run: Run, task: TaskSpec, split: str, language: str, via: str 
 
 
 def _translated(run: Run, task: TaskSpec, split: str, language: str) -> list[Any]:
-    """English examples in another language, as far as they were translated. Raises DataError where none were."""
+    """English examples in another language, all but those whose answer was lost.
+
+    Raises DataError where one was not translated, or its translation is damaged: fewer would train in silence.
+    """
     english = load_examples(run, task, split, ENGLISH)
-    found, _ = translation.translated_examples(english, language, run.settings, run.toolkit.manager)
-    if not found:
+    found, dropped = translation.translated_examples(english, language, run.settings, run.toolkit.manager)
+    lacking = dropped.get(translation.UNTRANSLATED, 0)
+    if lacking or not found:
         raise DataError(
-            f"{task.name}: none of {len(english)} examples is translated into {language!r}",
+            f"{task.name}: {lacking} of {len(english)} examples are not translated into {language!r}",
             where=f"{split} rows, via {MACHINE}",
-            fix="the plan needs a `translate` phase before the phase that trains on them",
+            fix="the plan needs a `translate` phase before the phase that trains on them; if it has one, its texts were "
+            "removed or damaged: `xfer cache rm NAME --force` (`xfer cache ls` names it), and the same command again",
         )
     return found
 
