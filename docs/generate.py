@@ -124,7 +124,8 @@ def _sources(task: Any) -> str:
     texts = []
     for source in task.sources:
         while source is not None:
-            texts.append(f"`{source.hub}`" + (f": {source.note}" if source.note else ""))
+            streamed = ", streamed" if source.streamed else ""
+            texts.append(f"`{source.hub}`{streamed}" + (f": {source.note}" if source.note else ""))
             source = source.otherwise
     return "; else ".join(dict.fromkeys(texts))
 

@@ -243,10 +243,10 @@ def checked_preset(settings: core.RunSettings, suite: Suite) -> None:
 
 def _check_set(settings: core.RunSettings, toolkit: Toolkit) -> None:
     """Raise for paths of settings that nothing reads, as a run would."""
-    from xfer.core.data.sources import hub_ids
+    from xfer.core.data.sources import settable
 
     formats = {record.name: record for record in toolkit.formats}
-    core.check_overrides(settings.set, toolkit.tasks.names(), formats, hub_ids(toolkit.tasks))
+    core.check_overrides(settings.set, toolkit.tasks.names(), formats, settable(toolkit.tasks))
 
 
 def json_schema() -> dict[str, Any]:

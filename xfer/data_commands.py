@@ -24,6 +24,9 @@ RootOption = Annotated[
 RevisionOption = Annotated[
     Names, typer.Option(metavar="ID=REVISION", help="Another commit or branch of a data set of the hub; repeat.")
 ]
+StreamOption = Annotated[
+    Names, typer.Option(metavar="ID=ROWS", help="Training rows of a language streamed off a data set; repeat.")
+]
 
 data = typer.Typer(help="Data sets: what is there, and how to get the rest.", no_args_is_help=True)
 
@@ -41,12 +44,13 @@ def verify(
     language: LanguageOption = None,
     data_root: RootOption = None,
     revision: RevisionOption = None,
+    stream: StreamOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Compare what is there with the published numbers of rows; status 3 if something differs or is missing."""
     from xfer.core.data import needs
 
-    found = [needs.verify(need, data_root) for need in _needs(target, suite, language, revision)]
+    found = [needs.verify(need, data_root) for need in _needs(target, suite, language, revision, stream)]
     if json_:
         print(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=2))
     else:
@@ -70,6 +74,7 @@ def fetch(
     language: LanguageOption = None,
     data_root: RootOption = None,
     revision: RevisionOption = None,
+    stream: StreamOption = None,
     base_url: Annotated[
         str, typer.Option(help="A mirror with the original files by name, and the hub's files as the hub has them.")
     ] = "",
@@ -84,7 +89,7 @@ def fetch(
     found: list[Any] = []
     missing: list[str] = []
     with needs.fetching(data_root):
-        for need in _needs(target, suite, language, revision):
+        for need in _needs(target, suite, language, revision, stream):
             try:
                 found.append(needs.fetch(need, data_root, base_url, tell=verbosity.note, progress=_progress))
             except MissingData as error:
@@ -189,21 +194,26 @@ def examples_of(toolkit: Any, settings: Any, task: Any, split: str, language: st
     return load_examples(task, split, language, answer[0], settings.limit.of(split)).examples
 
 
-def _needs(target: Names, suite: str, language: Names, revision: Names) -> Sequence[Any]:
+def _needs(target: Names, suite: str, language: Names, revision: Names, stream: Names) -> Sequence[Any]:
     from xfer.core.data.needs import needs
-    from xfer.core.data.sources import hub_ids
+    from xfer.core.data.sources import settable
+    from xfer.core.settings import RunSettings
 
     toolkit = bootstrap.load()
-    revisions = {name: str(value) for name, value in parse_assignments(revision or (), "--revision").items()}
-    known = hub_ids(task for _, task in toolkit.tasks.items())
-    for name in revisions:
-        if name not in known:
-            raise UnknownName("data set of the hub", name, known)
+    paths = settable(task for _, task in toolkit.tasks.items())
+    asked: dict[str, Any] = {}
+    for part, kind, given in (("revision", "of the hub", revision), ("stream", "that is streamed", stream)):
+        known = {path.removeprefix(f"data.{part}.") for path in paths if path.startswith(f"data.{part}.")}
+        for name, value in parse_assignments(given or (), f"--{part}", "owner/name=…").items():
+            if name not in known:
+                raise UnknownName(f"data set {kind}", name, known)
+            asked[f"data.{part}.{name}"] = value
+    settings = RunSettings(set=asked)
     names = _split(target)
     if not names:
         chosen = toolkit.suites.get(suite)
         names = [*chosen.targets, *chosen.intermediates]
-    return needs(names, toolkit.tasks, _split(language), revisions)
+    return needs(names, toolkit.tasks, _split(language), settings.revisions, settings.streams)
 
 
 def _split(values: Names) -> list[str]:

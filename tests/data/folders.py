@@ -8,8 +8,10 @@ from typing import Any
 Rows = Sequence[Mapping[str, Any]]
 
 
-def write_parquet(path: Path, rows: Rows, class_labels: Mapping[str, Sequence[str]] | None = None) -> Path:
-    """A parquet file; `class_labels` go into its metadata as the `datasets` library writes them."""
+def write_parquet(
+    path: Path, rows: Rows, class_labels: Mapping[str, Sequence[str]] | None = None, group: int | None = None
+) -> Path:
+    """A parquet file; `class_labels` go into its metadata as the `datasets` library writes them. `group`: rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -18,7 +20,7 @@ def write_parquet(path: Path, rows: Rows, class_labels: Mapping[str, Sequence[st
         features = {column: {"names": list(names), "_type": "ClassLabel"} for column, names in class_labels.items()}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    pq.write_table(table, path, row_group_size=group)
     return path
 
 

@@ -39,6 +39,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer(body=False)
 
+    def do_POST(self) -> None:
+        """What the hub is asked about paths by POST lies under the same address."""
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self._answer(body=True)
+
     def do_GET(self) -> None:
         self.mirror.asked.append((self._path(), self.headers.get("Range", "")))
         self.mirror.tokens.add(self.headers.get("Authorization", ""))
@@ -59,22 +64,23 @@ class Handler(BaseHTTPRequestHandler):
             return
         if path not in mirror.files:
             self.send_response(404)
-            self.send_header("X-Error-Code", "RevisionNotFound" if "/tree/" in path else "EntryNotFound")
+            self.send_header("X-Error-Code", "EntryNotFound" if "/resolve/" in path else "RevisionNotFound")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
         content, tag = mirror.files[path], f'"{hashlib.sha256(mirror.files[path]).hexdigest()}"'
-        start = self._start(tag) if mirror.ranges else 0
+        start, end = self._span(tag, len(content)) if mirror.ranges else (0, len(content))
         if start and start >= len(content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        part = content[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        part = content[start:end]
+        partial = len(part) < len(content)
+        self.send_response(206 if partial else 200)
+        if partial:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         if mirror.lengths:
             self.send_header("Content-Length", str(len(part)))
         if mirror.tags:
@@ -88,11 +94,13 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(part[: len(part) // 2] if cut else part)
         self.close_connection = True
 
-    def _start(self, tag: str) -> int:
+    def _span(self, tag: str, size: int) -> tuple[int, int]:
+        """First byte and the one after the last that are asked for."""
         asked = self.headers.get("Range", "")
         if not asked or self.headers.get("If-Range", tag) != tag:
-            return 0
-        return int(asked.removeprefix("bytes=").partition("-")[0])
+            return 0, size
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        return int(first), min(int(last) + 1, size) if last else size
 
 
 @contextmanager
@@ -125,7 +133,13 @@ def hub(name: str, files: Mapping[str, bytes], commit: str = "0" * 40, **options
         {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha256(content).hexdigest()[:40]}
         for path, content in files.items()
     ]
-    served[f"/api/datasets/{name}/tree/{commit}"] = json.dumps(tree).encode()
+    folders = {path.rpartition("/")[0] for path in files} - {""}
+    tree += [{"type": "directory", "path": folder, "size": 0, "oid": "0" * 40} for folder in sorted(folders)]
+    for about in ("tree", "paths-info"):
+        served[f"/api/datasets/{name}/{about}/{commit}"] = json.dumps(tree).encode()
+    for folder in folders:
+        inside = [entry for entry in tree if str(entry["path"]).startswith(f"{folder}/")]
+        served[f"/api/datasets/{name}/tree/{commit}/{folder}"] = json.dumps(inside).encode()
     for path, content in files.items():
         for revision in ("main", commit):
             served[f"/datasets/{name}/resolve/{revision}/{path}"] = content

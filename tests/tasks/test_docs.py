@@ -41,7 +41,9 @@ def place(source: Source) -> str:
         told = source.obtain[0].upper() + source.obtain[1:]
         return f"your own, `{source.hub}`{': ' + patterns if patterns else ''}. {told}"
     note = f": {source.note}" if source.note else ""
-    return f"hub, `{source.hub}` at `{source.revision}`{note}"
+    taken = ", ".join(f"{split} {rows:,}" for split, rows in source.streamed.items())
+    streamed = f", streamed: {taken} rows a language" if taken else ""
+    return f"hub, `{source.hub}` at `{source.revision}`{streamed}{note}"
 
 
 def rendered(task: TaskSpec) -> str:
@@ -78,7 +80,7 @@ def test_the_page_tells_every_task_as_it_is() -> None:
         PAGE.write_text(page, encoding="utf-8")
     sections = dict(SECTION.findall(page))
     assert sections.keys() == tasks.keys()
-    assert len(sections) == 20
+    assert len(sections) == 21
     for name, task in tasks.items():
         assert sections[name] == rendered(task), name
         assert f"\n### `{name}`\n" in page
@@ -88,4 +90,4 @@ def test_the_page_on_data_names_every_pinned_commit() -> None:
     page = (PAGE.parent / "data.md").read_text(encoding="utf-8")
     named = set(re.findall("`([0-9a-f]{40})`", page))
     assert named == {value for value in vars(revisions).values() if re.fullmatch("[0-9a-f]{40}", str(value))}
-    assert len(named) == 10
+    assert len(named) == 11

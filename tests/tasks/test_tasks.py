@@ -27,7 +27,7 @@ INTERMEDIATES = (
     "cosmosqa",
     "commonsenseqa",
 )
-NAMES = (*TARGETS, *INTERMEDIATES, "snli", "mlm-text")
+NAMES = (*TARGETS, *INTERMEDIATES, "snli", "mlm-text", "wikipedia")
 FOLDER = Path(xfer.plugins.tasks.__path__[0])
 PANX = "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr"
 UD = "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko mr nl pt ru ta te th tl tr ur vi yo zh"
@@ -88,7 +88,7 @@ def counts(name: str) -> dict[str, int]:
 def test_every_module_brings_the_task_of_its_name() -> None:
     modules = {info.name for info in pkgutil.iter_modules([str(FOLDER)]) if not info.name.startswith("mini_")}
     assert modules == {name.replace("-", "_") for name in NAMES}
-    assert len(modules) == 20
+    assert len(modules) == 21
     assert set(NAMES) <= set(load().tasks.names())
 
 
@@ -186,11 +186,11 @@ def test_main_scores() -> None:
     questions = ("xquad", "mlqa", "tydiqa", "squad-v1", "squad-v2")
     assert {name for name, score in scores.items() if score == "mean_f1_em"} == set(questions)
     assert {name for name, score in scores.items() if score == "f1"} == {"udpos", "panx", "bucc"}
-    assert scores["mlm-text"] == "bits_per_token"
+    assert scores["mlm-text"] == scores["wikipedia"] == "bits_per_token"
     assert all(
         score == "accuracy"
         for name, score in scores.items()
-        if name not in (*questions, "udpos", "panx", "bucc", "mlm-text")
+        if name not in (*questions, "udpos", "panx", "bucc", "mlm-text", "wikipedia")
     )
 
 
@@ -198,7 +198,7 @@ def test_hub_identifiers_have_owners() -> None:
     seen = [copy for name in NAMES for source in task(name).sources for copy in copies(source)]
     for copy in seen:
         assert "/" in copy.hub or copy.obtain or copy.downloads, copy.hub
-    assert len(seen) == 43
+    assert len(seen) == 44
 
 
 def test_copies_of_the_hub_are_pinned() -> None:
@@ -208,8 +208,8 @@ def test_copies_of_the_hub_are_pinned() -> None:
     assert {hub for hub, revision in found.items() if not re.fullmatch("[0-9a-f]{40}", revision)} == {
         "google/xtreme"
     }
-    assert len(found) == 11
-    assert len(set(found.values())) == 11
+    assert len(found) == 12
+    assert len(set(found.values())) == 12
 
 
 def test_originals_come_before_the_hubs_copies() -> None:

@@ -32,7 +32,7 @@ def xfer_load_rows(task: TaskSpec, split: str, language: str, via: str, settings
     from xfer.core.plans.strategy_steps import MACHINE
 
     if via == "original":
-        task = revised(task, settings.revisions)
+        task = revised(task, settings.revisions, settings.streams)
         return load_rows(task, split, language, data_root=settings.data_root)
     if via not in task.made or language not in task.made[via].configs:
         return None

@@ -133,6 +133,16 @@ class RunSettings(Record):
         return {name: str(value) for name, value in _section(self.set, "data.revision").items()}
 
     @property
+    def streams(self) -> dict[str, int]:
+        """Training rows of a language that are streamed, by the hub's data sets: the `data.stream.*` part."""
+        rows = _section(self.set, "data.stream")
+        for name, number in rows.items():
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                fix = "a number of rows above 0"
+                raise UserError(f"data.stream.{name}={number} is no number of rows", "--set", fix)
+        return rows
+
+    @property
     def translation(self) -> TranslationSettings:
         """The `translate.*` part of `--set`."""
         return _checked(TranslationSettings, _section(self.set, "translate"), "translate")
@@ -166,7 +176,7 @@ def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> tuple
         ]
     )
     settings = _validated(RunSettings, values, origin)
-    _ = settings.engine, settings.translation
+    _ = settings.engine, settings.translation, settings.streams
     return settings, origin
 
 
@@ -270,14 +280,14 @@ def resolve_options(
 
 
 def check_overrides(
-    overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format], hubs: Iterable[str] = ()
+    overrides: Mapping[str, Any], tasks: Iterable[str], formats: Mapping[str, Format], data: Iterable[str] = ()
 ) -> None:
-    """Refuse paths of `--set` that nothing reads; all in one go, near names suggested. `hubs` are the data sets."""
+    """Refuse paths of `--set` that nothing reads; all in one go, near names suggested. `data`: those of rows."""
     tasks = list(tasks)
     known = [f"train.{field}" for field in TrainSettings.model_fields]
     known += [f"engine.{field}" for field in EngineSettings.model_fields]
     known += [f"translate.{field}" for field in TranslationSettings.model_fields]
-    known += [f"data.revision.{name}" for name in hubs]
+    known += data
     for role in ROLES:
         known += [f"{role}.{field}" for field in TrainSettings.model_fields]
         known += [f"{role}.{task}.{field}" for task in tasks for field in TrainSettings.model_fields]

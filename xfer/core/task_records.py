@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import model_validator
+
 from xfer.core.examples import Example, Row
 from xfer.core.record import LanguageCode, Name, Record, Reference
 
@@ -38,8 +40,20 @@ class Source(Record):
     """How to come by data that cannot be downloaded; they are then looked for under the data root only."""
     otherwise: "Source | None" = None
     """Looked for when this one is not there."""
+    streamed: Mapping[str, int] = {}
+    """Splits of a data set of the hub that does not fit the disk: our split to the rows of a config that are taken
+    by streaming. No file is downloaded whole. Splits made out of one of the data set's own do not overlap: their
+    rows follow one another in the order that they are named in. `--set data.stream.<hub>=N` changes "train". The
+    files of a whole copy under the data root are read up to the same number of rows."""
     note: str = ""
     """Told as a problem wherever these rows are used: what sets this copy apart from the published data."""
+
+    @model_validator(mode="after")
+    def _streamed_wholly_said(self) -> "Source":
+        for split, rows in self.streamed.items():
+            if rows < 1 or len(self.splits.get(split, ())) != 1 or not self.columns:
+                raise ValueError(f"streamed {split!r} needs columns, one own split and a number of rows above 0")
+        return self
 
 
 class TaskSpec(Record):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from xfer.core.data.checking import check, realign, useless
 from xfer.core.data.rows import FileRow, read_rows
@@ -138,7 +139,7 @@ def fingerprint(task: TaskSpec, split: str, languages: Iterable[str], data_root:
         parts = locate(task, split, language, data_root)
         if any(part.source.belongs for part in parts):
             next(_read(task, split, language, parts))
-        contents.append([language, [digests(part) for part in parts]])
+        contents.append([language, [_content(part) for part in parts]])
     return hashlib.sha256(json.dumps([split, contents]).encode()).hexdigest()
 
 
@@ -171,12 +172,16 @@ def _read(task: TaskSpec, split: str, language: str, parts: list[Located]) -> It
     empty, found = True, False
     for part in parts:
         source = part.source
-        for file, own in zip(part.files, part.splits, strict=True):
-            for row in read_rows(file, source, own, part.names):
-                empty = False
-                if source.belongs is None or source.belongs(row, language):
-                    found = True
-                    yield row
+        rows = (
+            row
+            for file, own in zip(part.files, part.splits, strict=True)
+            for row in read_rows(file, source, own, part.names)
+        )
+        for row in islice(rows, *part.span):
+            empty = False
+            if source.belongs is None or source.belongs(row, language):
+                found = True
+                yield row
     if empty:
         raise DataError(f"{task.name} {split}: the file holds no rows", files, "remove it, or fetch it again")
     if not found:
@@ -218,6 +223,11 @@ def _problems(
     if lost:
         messages.append(f"{lost:,} answers do not occur near their offset and are left out ({rows:,} rows)")
     return [Problem(stage="data", message=f"{place}: {message}", where=place) for message in messages]
+
+
+def _content(part: Located) -> list[list[Any]]:
+    """What the rows of a part are: its files, and which of their rows where not all are read."""
+    return [*digests(part), *([["rows", *part.span]] if part.span != (0, None) else [])]
 
 
 def digests(part: Located) -> list[list[str]]:

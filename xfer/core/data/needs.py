@@ -10,7 +10,6 @@ from xfer.core.data.downloads import ARCHIVES, NotServed, Progress, download, un
 from xfer.core.data.load import MissingData, digests, expected_rows, load_examples, load_rows
 from xfer.core.data.sources import (
     Located,
-    NotOnHub,
     absent,
     config_of,
     copies,
@@ -22,6 +21,7 @@ from xfer.core.data.sources import (
     revision_of,
     search,
 )
+from xfer.core.data.streamed import NotOnHub
 from xfer.core.errors import Locked, UnknownName, UserError
 from xfer.core.records import Source, TaskSpec
 from xfer.core.storage import files
@@ -77,12 +77,17 @@ class Fetched:
 
 
 def needs(
-    names: Iterable[str], tasks: Tasks, languages: Sequence[str] = (), revisions: Mapping[str, str] = {}
+    names: Iterable[str],
+    tasks: Tasks,
+    languages: Sequence[str] = (),
+    revisions: Mapping[str, str] = {},
+    rows: Mapping[str, int] = {},
 ) -> list[Need]:
     """What the tasks are trained, tuned and scored on: English training and dev rows, and scored rows everywhere.
 
-    `languages` narrows the scored ones; `revisions` are those of the hub's data sets, by id. Raises `UnknownName`
-    for a language that none of the tasks has.
+    Streamed text is trained on in all its languages. `languages` narrows these and the scored ones; `revisions` and
+    numbers of streamed training `rows` are those of the hub's data sets, by id. Raises `UnknownName` for a language
+    that none of the tasks has.
     """
     chosen = [tasks.get(name) for name in names]
     known = {language for task in chosen for language in task.languages}
@@ -91,13 +96,17 @@ def needs(
             raise UnknownName("language", language, known)
     found: dict[tuple[str, str, str], Need] = {}
     for task in chosen:
-        for need in (*_training(task, tasks), *_scored(task, languages)):
-            own = replace(need, task=revised(need.task, revisions))
+        for need in (*_training(task, tasks, languages), *_scored(task, languages)):
+            own = replace(need, task=revised(need.task, revisions, rows))
             found.setdefault((need.task.name, need.split, need.language), own)
     return list(found.values())
 
 
-def _training(task: TaskSpec, tasks: Tasks) -> Iterator[Need]:
+def _training(task: TaskSpec, tasks: Tasks, languages: Sequence[str]) -> Iterator[Need]:
+    if any(copy.streamed for source in task.sources for copy in copies(source)):
+        codes = (code for code in task.train_languages if not languages or code in languages)
+        yield from (Need(task, "train", code) for code in codes)
+        return
     teacher = tasks.get(task.training_task) if task.training_task else task
     if "en" in teacher.train_languages:
         yield from (Need(teacher, split, "en") for split in ("train", teacher.dev_split) if _has(teacher, split))

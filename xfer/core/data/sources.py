@@ -12,7 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from xfer.core.data import streamed
 from xfer.core.data.rows import SUFFIXES, LabelNames, label_names
+from xfer.core.data.streamed import LOG_IN, NETWORK, TERMS, NotOnHub
 from xfer.core.errors import DataError, UnknownName, UserError
 from xfer.core.records import Source, TaskSpec
 
@@ -25,15 +27,12 @@ class MissingData(DataError):
         self.task, self.split, self.language = task, split, language
 
 
-class NotOnHub(Exception):
-    """The hub, or its cache when offline, does not have the data set."""
-
-
 @dataclass(frozen=True)
 class Located:
     """The files of one source for one split and language, in order, and the label names of its card.
 
-    `splits` holds for every file the data set's own name of the split that it is read for.
+    `splits` holds for every file the data set's own name of the split that it is read for; `span` the first row
+    that is read of all files together and the one after the last, None for no end.
     """
 
     source: Source
@@ -41,6 +40,7 @@ class Located:
     files: tuple[Path, ...]
     splits: tuple[str, ...]
     names: LabelNames
+    span: tuple[int, int | None] = (0, None)
 
 
 def locate(task: TaskSpec, split: str, language: str, data_root: Path | None) -> list[Located]:
@@ -56,18 +56,26 @@ def locate(task: TaskSpec, split: str, language: str, data_root: Path | None) ->
     return [_locate(task, source, split, language, data_root) for source in parts]
 
 
-def revised(task: TaskSpec, revisions: Mapping[str, str]) -> TaskSpec:
-    """The task with its data sets at other revisions, by hub id; the same task where none of them is named."""
-    named = {copy.hub for source in task.sources for copy in copies(source)} & set(revisions)
+def revised(task: TaskSpec, revisions: Mapping[str, str], rows: Mapping[str, int] = {}) -> TaskSpec:
+    """The task with its data sets at other revisions, and with other numbers of streamed training `rows`.
+
+    Both by hub id; the same task where none of its data sets is named.
+    """
+    named = {copy.hub for source in task.sources for copy in copies(source)} & {*revisions, *rows}
     if not named:
         return task
-    return task.model_copy(update={"source": tuple(_revised(source, revisions) for source in task.sources)})
+    return task.model_copy(update={"source": tuple(_revised(source, revisions, rows) for source in task.sources)})
 
 
-def _revised(source: Source, revisions: Mapping[str, str]) -> Source:
-    otherwise = None if source.otherwise is None else _revised(source.otherwise, revisions)
-    own = source.revision if is_local(source) else revisions.get(source.hub, source.revision)
-    return source.model_copy(update={"revision": own, "otherwise": otherwise})
+def _revised(source: Source, revisions: Mapping[str, str], rows: Mapping[str, int]) -> Source:
+    changed: dict[str, Any] = {}
+    if source.otherwise is not None:
+        changed["otherwise"] = _revised(source.otherwise, revisions, rows)
+    if source.hub in revisions and not is_local(source):
+        changed["revision"] = revisions[source.hub]
+    if source.hub in rows and "train" in source.streamed:
+        changed["streamed"] = {**source.streamed, "train": rows[source.hub]}
+    return source.model_copy(update=changed)
 
 
 def revision_of(part: Located) -> str:
@@ -131,7 +139,17 @@ def _locate(task: TaskSpec, source: Source, split: str, language: str, data_root
 
 
 def search(source: Source, split: str, config: str, data_root: Path | None) -> tuple[Located | None, list[str]]:
-    """What is there if all of the split's parts are, and what was looked for in vain."""
+    """What is there if all of the split's parts are, and what was looked for in vain.
+
+    Rows that are to be streamed are taken now, where no data root is given.
+    """
+    span: tuple[int, int | None] = (0, None)
+    if split in source.streamed:
+        folder = streamed.taken(source, split, config) if data_root is None else data_root / source.hub
+        file = folder / streamed.kept_as(source, split, config)
+        if file.is_file():
+            return Located(source, folder, (file,), source.splits[split], {}), []
+        span = streamed.span(source, split)
     folder, sought = _opened(source, split, config, data_root)
     files = [_files(folder, patterns) for patterns in sought]
     missed = [patterns[0] for patterns, found in zip(sought, files, strict=True) if not found]
@@ -141,13 +159,14 @@ def search(source: Source, split: str, config: str, data_root: Path | None) -> t
         return None, [f"{folder / missed[0]}{more}"]
     names = label_names(_features(_card(folder), config))
     own = tuple(name for name, part in zip(source.splits[split], files, strict=True) for _ in part)
-    return Located(source, folder, tuple(file for part in files for file in part), own, names), []
+    return Located(source, folder, tuple(file for part in files for file in part), own, names, span), []
 
 
-def hub_ids(tasks: Iterable[TaskSpec]) -> set[str]:
-    """The data sets that tasks read from the hub."""
-    every = (copy for task in tasks for source in task.sources for copy in copies(source))
-    return {copy.hub for copy in every if not is_local(copy)}
+def settable(tasks: Iterable[TaskSpec]) -> set[str]:
+    """Paths of `--set` about the data sets of tasks."""
+    every = [copy for task in tasks for source in task.sources for copy in copies(source) if not is_local(copy)]
+    rows = {f"data.stream.{copy.hub}" for copy in every if "train" in copy.streamed}
+    return {f"data.revision.{copy.hub}" for copy in every} | rows
 
 
 def is_local(source: Source) -> bool:
@@ -158,7 +177,7 @@ def is_local(source: Source) -> bool:
 def remedy(source: Source, task: TaskSpec, data_root: Path | None) -> str:
     """How to come by the files of a source."""
     root = data_root or Path("DATA_ROOT")
-    if source.downloads:
+    if source.downloads or source.streamed:
         return f"xfer data fetch --target {task.name} --data-root {root}"
     if source.obtain:
         return source.obtain
@@ -169,10 +188,15 @@ def remedy(source: Source, task: TaskSpec, data_root: Path | None) -> str:
 def fetch_from_hub(source: Source, split: str, config: str, data_root: Path, endpoint: str | None) -> None:
     """Put what a split needs under the data root as `hf download` does, from the hub or a mirror (`endpoint`).
 
-    What is there and unchanged is not fetched again. Raises `NotOnHub`, and `UserError` when the hub refuses
-    or cannot be reached.
+    What is there and unchanged is not fetched again; rows that are to be streamed are taken. Raises `NotOnHub`,
+    and `UserError` when the hub refuses or cannot be reached.
     """
     folder = data_root / source.hub
+    if split in source.streamed:
+        if endpoint:
+            raise UserError("rows cannot be streamed off this mirror", endpoint, "name it by HF_ENDPOINT instead")
+        streamed.fetch(source, split, config, folder)
+        return
     _download(source.hub, source.revision, (), folder, endpoint)
     wanted = (pattern for patterns in _sought(source, split, config, folder) for pattern in patterns)
     _download(source.hub, source.revision, tuple(wanted), folder, endpoint)
@@ -228,13 +252,13 @@ def _download(
             token=False if endpoint else None,
         )
     except GatedRepoError as error:
-        raise UserError("the hub wants you to accept terms first", place, "log in with `hf auth login`") from error
+        raise UserError(TERMS, place, LOG_IN) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise NotOnHub(place) from error
     except LocalEntryNotFoundError as error:
         if constants.HF_HUB_OFFLINE:
             raise NotOnHub(f"{place}, in its cache (HF_HUB_OFFLINE is set)") from error
-        raise UserError("the hub cannot be reached", place, "check the network, or give a data root") from error
+        raise UserError("the hub cannot be reached", place, NETWORK) from error
     except HfHubHTTPError as error:
         raise UserError(f"the hub refused: {error}", place, "try again later, or give a data root") from error
     return Path(folder)

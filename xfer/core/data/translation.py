@@ -63,7 +63,8 @@ def translator(manager: PluginManager, language: str, settings: RunSettings) -> 
 
 def fingerprint(task: TaskSpec, split: str, language: str, settings: RunSettings, manager: PluginManager) -> str:
     """What rows that are to be translated follow from: the English ones and the translator."""
-    english = data.fingerprint(revised(task, settings.revisions), split, (ENGLISH,), settings.data_root)
+    own = revised(task, settings.revisions, settings.streams)
+    english = data.fingerprint(own, split, (ENGLISH,), settings.data_root)
     return f"{english} {MACHINE}:{translator(manager, language, settings)}"
 
 

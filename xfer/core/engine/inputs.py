@@ -51,7 +51,7 @@ def _look(
     if owner == BUILTIN and via in task.made:
         return data.fingerprint(translation.made_task(task, via), split, (language,), settings.data_root)
     if owner == BUILTIN:
-        own = revised(task, settings.revisions)
+        own = revised(task, settings.revisions, settings.streams)
         rows_known = data.fingerprint(own, split, (language,), settings.data_root)
         return rows_known if via == "original" else f"{rows_known} {via}"
     return f"{owner} {manager.versions().get(owner, '')}: {task.name}-v{task.version} {via}"
@@ -76,7 +76,7 @@ def origins(run: Run, uses: Iterable[TaskUse]) -> dict[str, Any]:
     """Where the rows of a phase's uses come from, for its record: by task, split, language (`data.origins`)."""
     found: dict[str, Any] = {}
     for use in uses:
-        task = revised(run.toolkit.tasks.get(use.task), run.settings.revisions)
+        task = revised(run.toolkit.tasks.get(use.task), run.settings.revisions, run.settings.streams)
         if use.via != "original" and use.via in task.made:
             task = translation.made_task(task, use.via)
         tuned_on = (task.dev_split,) if task.tune is not None else ()

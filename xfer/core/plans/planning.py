@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xfer.core.data import transforms
-from xfer.core.data.sources import hub_ids
+from xfer.core.data.sources import settable
 from xfer.core.encoders.models import Model, has_lm_head
 from xfer.core.errors import PluginError, UnknownName, UserError, XferError
 from xfer.core.plans import leaks
@@ -51,7 +51,7 @@ def build_plan(
     """
     tasks = {name: toolkit.tasks.get(name) for name in toolkit.tasks.names()}
     formats = {name: toolkit.formats.get(name) for name in toolkit.formats.names()}
-    check_overrides(settings.set, tasks, formats, hub_ids(tasks.values()))
+    check_overrides(settings.set, tasks, formats, settable(tasks.values()))
     preset = settings.preset or suite.default_preset
     if preset not in suite.presets:
         raise UnknownName("preset", preset, suite.presets)
