@@ -160,7 +160,7 @@ def test_a_progress_file_that_is_absent_or_broken_leaves_what_is_stored(
 
 
 def test_no_damage_to_a_progress_file_does_harm(options: dict[str, Any]) -> None:
-    """Advisory, and without a checksum for that reason: flipped bits, cuts and foreign values change what it says."""
+    """Advisory, and so without a checksum: flipped bits, cuts and foreign values change only what it says."""
     folder = options["store"] / "runs" / "one"
     before = xfer.run("none", **options, name="one")
     path = folder / status.FILE

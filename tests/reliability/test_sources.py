@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import xfer
@@ -43,6 +44,7 @@ SAVES = {
 READ_FLAGS = frozenset({"O_RDONLY", "O_NOFOLLOW"})
 
 
+@cache
 def sources() -> list[tuple[str, ast.Module]]:
     paths = sorted(path for path in ROOT.rglob("*.py") if "templates" not in path.parts)
     return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]

@@ -158,7 +158,7 @@ def cached(folder: Path, language: str) -> tuple[dict[str, str], int]:
             digest, pairs = parse_json(line)
             if digest != _digest(pairs):
                 raise ValueError("another checksum")
-            known |= {text: translation for text, translation in pairs}
+            known |= dict(pairs)
         except (ValueError, TypeError, RecursionError):
             damaged += 1
     return known, damaged

@@ -126,8 +126,8 @@ def _translated(run: Run, task: TaskSpec, split: str, language: str) -> list[Any
         raise DataError(
             f"{task.name}: {lacking} of {len(english)} examples are not translated into {language!r}",
             where=f"{split} rows, via {MACHINE}",
-            fix="the plan needs a `translate` phase before the phase that trains on them; if it has one, its texts were "
-            "removed or damaged: `xfer cache rm NAME --force` (`xfer cache ls` names it), and the same command again",
+            fix="the plan needs a `translate` phase before the phase that trains on them; if it has one, its texts "
+            "were removed or damaged: `xfer cache rm NAME --force` (see `xfer cache ls`), then the command again",
         )
     return found
 
