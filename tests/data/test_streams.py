@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets  # noqa: TID253
 import pytest
+from datasets.exceptions import DatasetNotFoundError  # noqa: TID253
 from huggingface_hub import constants
 from pydantic import ValidationError
 
@@ -19,7 +21,7 @@ from xfer.core.data import streamed
 from xfer.core.data.load import MissingData, fingerprint, load_rows, origins
 from xfer.core.data.needs import Need, fetch, needs, verify
 from xfer.core.data.sources import revised
-from xfer.core.errors import UserError
+from xfer.core.errors import DataError, UserError
 from xfer.core.records import Source, TaskSpec
 from xfer.core.settings import RunSettings
 from xfer.plugins.shared.revisions import WIKIPEDIA
@@ -28,7 +30,7 @@ from .folders import write_bytes, write_jsonl, write_parquet
 from .server import Mirror, hub
 
 HUB = "wikimedia/wikipedia"
-ROWS, SHARDS = 100, 40
+ROWS, SHARDS = 100, 80
 
 
 def wikipedia(rows: int = 50) -> TaskSpec:
@@ -203,6 +205,46 @@ take("it", "train", 10**6, revision="main")
     assert fetched == french
     assert fingerprint(wikipedia(), "train", ["fr"], tmp_path)
     assert origins(wikipedia(), "train", ("fr",), tmp_path) == {"fr": [{"source": HUB, "revision": WIKIPEDIA}]}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (DatasetNotFoundError("Dataset 'a/b' is a gated dataset on the Hub."), UserError, "accept terms first"),
+        (DatasetNotFoundError("Dataset 'a/b' doesn't exist on the Hub"), MissingData, "no train rows in 'sw'"),
+        (RuntimeError("Dataset scripts are no longer supported"), MissingData, "scripts are no longer supported"),
+        (ConnectionError("Couldn't reach 'a/b' on the Hub"), UserError, "Couldn't reach 'a/b'"),
+    ],
+)
+def test_a_refusal_is_told_as_what_it_is(
+    error: Exception, kind: type[UserError], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", refuse)
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    streamed._snapshot.cache_clear()
+    with pytest.raises(kind, match=told) as caught:
+        load_rows(wikipedia(), "train", "sw", data_root=None)
+    streamed._snapshot.cache_clear()
+    assert type(caught.value) is kind
+    (folder,) = tmp_path.glob("xfer-streams/*/snapshots/*/20231101.sw")
+    assert kept(folder) == []
+
+
+def test_a_column_that_the_rows_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_jsonl(tmp_path / "train.jsonl", [{"body": "x"}] * 3)
+    stream = datasets.load_dataset("json", data_files=str(tmp_path / "train.jsonl"), split="train", streaming=True)
+    monkeypatch.setattr(streamed, "_stream", lambda *arguments: stream)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    (source,) = wikipedia().sources
+    short = source.model_copy(update={"streamed": {"train": 2}})
+    with pytest.raises(DataError, match="column 'text' is missing") as caught:
+        streamed.take(short, "train", "20231101.sw", tmp_path, "0" * 40)
+    assert "the columns there are: body" in str(caught.value)
+    assert kept(tmp_path / "20231101.sw") == []
 
 
 def whole_copy(root: Path, *codes: str) -> Path:

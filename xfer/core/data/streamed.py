@@ -21,8 +21,10 @@ from xfer.core.storage import files
 SEED = 0
 BUFFER = 1000
 """Rows among which the next one is drawn; so many more than are taken are read."""
-FEW_SHARDS = 10
-"""Shards that the buffer is filled from at a time; where there are fewer, groups of rows are shuffled as shards."""
+FEW_SHARDS = 64
+"""Below so many, the groups of rows in them (of parquet) are shuffled as shards; the end of each file is read."""
+READ_AT_ONCE = 1 << 22
+"""Bytes of parquet; readers ask for 32 MiB of every file otherwise."""
 _PARTIAL = ".partial"
 TERMS, LOG_IN = "the hub wants you to accept terms first", "log in with `hf auth login`"
 NETWORK = "check the network, or give a data root"
@@ -118,11 +120,17 @@ def _lines(source: Source, split: str, config: str, commit: str, place: str) -> 
 
 def _stream(hub: str, config: str, split: str, commit: str, place: str) -> Any:
     """The rows of the hub's files as `datasets` reads them bit by bit; it runs no script."""
-    from datasets import load_dataset
+    import pyarrow.dataset
+    from datasets import load_dataset_builder
     from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
 
     try:
-        return load_dataset(hub, config or None, split=split, revision=commit, streaming=True)
+        builder = load_dataset_builder(hub, config or None, revision=commit)
+        if hasattr(builder.config, "fragment_scan_options"):
+            limits = pyarrow.CacheOptions(range_size_limit=READ_AT_ONCE, lazy=True)
+            options = pyarrow.dataset.ParquetFragmentScanOptions(cache_options=limits)
+            builder.config.fragment_scan_options = options
+        return builder.as_streaming_dataset(split=split)
     except DatasetNotFoundError as error:
         if "gated" in str(error):
             raise UserError(TERMS, place, LOG_IN) from error
