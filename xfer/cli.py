@@ -346,7 +346,8 @@ def run_command(arguments: Sequence[str]) -> int:
         if verbosity.asked.verbose:
             traceback.print_exception(error, file=sys.stderr)
         if not together.silent():
-            print(printable(mistakes.answered(error, arguments)), file=sys.stderr)
+            rank = f"rank {place().rank}: " if place().rank else ""
+            print(rank + printable(mistakes.answered(error, arguments)), file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED

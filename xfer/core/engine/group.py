@@ -31,6 +31,8 @@ TIMEOUT = timedelta(hours=6)
 """How long a collective operation waits for a rank, such as one that writes a checkpoint to a slow disk."""
 GRACE = 10.0
 """Seconds in which the others must fail as well, or be through, for a failure to be one that all agree on."""
+GONE = 1.0
+"""The same where a rank was lost already: what it failed with, it said before."""
 _POLL = (0.005, 0.25)
 """Seconds between two looks at an order, at first and later."""
 _PIECE = 1 << 28
@@ -172,7 +174,7 @@ class Group:
         self.number += 1
         failure: Exception | None = None
         try:
-            with _watched():
+            with watched():
                 yield
         except Exception as error:
             failure = error
@@ -180,7 +182,8 @@ class Group:
         if failure is None and not self.leads:
             return
         waiting = [f"{self.number}-{rank}" for rank in range(self.world)]
-        everyone = self._wait(waiting, TIMEOUT.total_seconds() if failure is None else GRACE)
+        limit = TIMEOUT.total_seconds() if failure is None else GONE if isinstance(failure, Lost) else GRACE
+        everyone = self._wait(waiting, limit)
         told = {rank: self._get(key).get("error") for rank, key in enumerate(waiting) if self._there([key])}
         found = [(rank, error) for rank, error in told.items() if error]
         if everyone and not found:
@@ -217,16 +220,16 @@ class Group:
         return True
 
     def _there(self, keys: Sequence[str]) -> bool:
-        with _watched():
+        with watched():
             return bool(self.store.check([f"xfer/{key}" for key in keys]))
 
     def _get(self, key: str) -> dict[str, Any]:
-        with _watched():
+        with watched():
             found: dict[str, Any] = json.loads(self.store.get(f"xfer/{key}"))
         return found
 
     def _set(self, key: str, value: Mapping[str, Any]) -> None:
-        with _watched():
+        with watched():
             self.store.set(f"xfer/{key}", json.dumps(value))
 
 
@@ -238,7 +241,7 @@ def _dist() -> Any:
 
 
 @contextmanager
-def _watched() -> Iterator[None]:
+def watched() -> Iterator[None]:
     """What torch says when another process is gone becomes `Lost`."""
     try:
         yield
@@ -246,8 +249,9 @@ def _watched() -> Iterator[None]:
         if not _LOST.search(f"{type(error).__name__}: {error}"):
             raise
         raise Lost(
-            f"another process of the group was lost: {str(error).splitlines()[0][:200]}",
-            fix="look above for what it said; the same command continues from the newest checkpoint",
+            "another process of the group was lost",
+            where=str(error).splitlines()[0][:120],
+            fix="see what it said, if it could; the same command continues from the newest checkpoint",
         ) from error
 
 
