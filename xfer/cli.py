@@ -341,7 +341,8 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         if list(arguments) not in (["doctor"], ["doctor", "--json"]):  # which tries plugins apart from this process
             _add_plugin_commands(bootstrap.load().manager)
-        left = app(list(arguments), prog_name="xfer", standalone_mode=False)
+        with verbosity.printing():
+            left = app(list(arguments), prog_name="xfer", standalone_mode=False)
     except XferError as error:
         if verbosity.asked.verbose:
             traceback.print_exception(error, file=sys.stderr)
