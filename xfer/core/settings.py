@@ -14,11 +14,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from xfer.core.errors import UnknownName, UserError, near, raise_all
+from xfer.core.mends import mend
 from xfer.core.records import Format, PlannedPhase, Record, Suite, TaskSpec, TrainSettings
 
 R = TypeVar("R", bound=Record)
 ROLES = ("intermediate", "target")
 MAX_CONFIG_BYTES = 1_000_000
+_FILE = "give a TOML file; `xfer config init` writes one to begin with"
 ALIASES = {"lr": "learning_rate"}
 """Short forms of settings that papers use."""
 
@@ -204,16 +206,16 @@ def read_config(path: Path) -> dict[str, Any]:
             )
         text = data.decode("utf-8-sig")
         if max((line.count(".") for line in text.splitlines()), default=0) > 200 or text.count("[") > 10_000:
-            raise UserError("configuration file is nested too deeply", where=str(path))
+            raise UserError("configuration file is nested too deeply", str(path), _FILE)
         return tomllib.loads(text)
     except FileNotFoundError:
-        raise UserError("no such configuration file", where=str(path)) from None
+        raise UserError("no such configuration file", str(path), _FILE) from None
     except UnicodeDecodeError as error:
-        raise UserError(f"configuration file is not UTF-8: {error}", where=str(path)) from None
+        raise UserError(f"configuration file is not UTF-8: {error}", str(path), "save it as UTF-8") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"configuration file is not TOML: {error}", where=str(path)) from None
+        raise UserError(f"configuration file is not TOML: {error}", str(path), _FILE) from None
     except OSError as error:
-        raise UserError(f"configuration file cannot be read: {error.strerror}", where=str(path)) from None
+        raise UserError(f"configuration file cannot be read: {error.strerror}", str(path), _FILE) from None
 
 
 def parse_assignments(items: Iterable[str], option: str, example: str = "target.xnli.epochs=1") -> dict[str, Any]:
@@ -362,8 +364,7 @@ def _validated(record: type[R], values: Mapping[str, Any], origin: Mapping[str, 
                 fields = Limits.model_fields if fault["loc"][0] == "limit" else record.model_fields
                 problems.append(_unknown("setting", str(fault["loc"][-1]), fields, where))
             else:
-                problems.append(
-                    UserError(f"{path}: {fault['msg']} (got {str(fault['input'])[:80]!r})", where=where)
-                )
+                said = f"{path}: {fault['msg']} (got {str(fault['input'])[:80]!r})"
+                problems.append(UserError(said, where, mend(fault, record)))
         raise_all(problems)
         raise AssertionError("unreachable") from error

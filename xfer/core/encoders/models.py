@@ -102,9 +102,11 @@ def _config(folder: Path) -> dict[str, Any]:
             fix="point --model at the folder that `save_pretrained` or `hf download --local-dir` wrote",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"config.json is not JSON: {error}", where=str(path)) from None
+        fix = "the file is damaged or something else: get the model's folder again"
+        raise UserError(f"config.json is not JSON: {error}", str(path), fix) from None
     if not isinstance(config, dict) or "model_type" not in config:
-        raise UserError("config.json names no model_type", where=str(path))
+        fix = "give the folder of a transformers model: its config.json says of which kind it is"
+        raise UserError("config.json names no model_type", str(path), fix)
     return config
 
 

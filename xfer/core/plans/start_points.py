@@ -84,7 +84,8 @@ def strategy_text(text: str, kind: str = "strategy") -> tuple[str, dict[str, Any
         elif key:
             values[key] += "," + part
         else:
-            raise UserError(f"{kind} {text!r}: {part!r} is not key=value")
+            fix = f"--{kind} 'NAME[key=value,key=value]'"
+            raise UserError(f"{kind} {text!r}: {part!r} is not key=value", fix=fix)
     return name, {key: parse_value(value) for key, value in values.items()}
 
 
