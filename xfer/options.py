@@ -51,8 +51,18 @@ DataRootOption = Annotated[
     ),
 ]
 StoreOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Folder that keeps phases and runs. [default: runs]")
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder that keeps phases and runs. [default: XFER_STORE, or runs]"),
 ]
+
+
+def store_folder(given: Path | None = None) -> Path:
+    """The store that a command means: that of --store, else of XFER_STORE, else ./runs."""
+    from xfer.core.settings import load_settings
+
+    return given or load_settings({})[0].store
+
+
 DeviceOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, mps. [default: the best there is]")
 ]

@@ -10,7 +10,7 @@ from xfer import bootstrap
 from xfer.core.errors import UnknownName, UserError
 from xfer.core.records import Problem, ResultRow
 from xfer.core.registry import BUILTIN
-from xfer.core.settings import load_settings
+from xfer.options import store_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +69,7 @@ def compare(*places: str | Path, baseline: str | None = None, mixed: bool = Fals
     notes: list[str] = []
     if not mixed and not any(folder in found for folder in folders):
         rows, notes = _of_latest(rows)
+    notes += [note for folder in folders for note in _unscored(folder)]
     return compared(rows, problems, baseline, mixed, notes, folders=folders, **options)
 
 
@@ -180,7 +181,7 @@ def _answer(comparison: "Comparison", format: str, plugin: Sequence[Path]) -> tu
 
 def _places(given: Sequence[str | Path]) -> list[Path]:
     """Stores and run folders; the usual store (XFER_STORE, or ./runs) where none is given, its run for a name."""
-    store = load_settings({})[0].store
+    store = store_folder()
     return [_place(Path(place), store) for place in given] or [store]
 
 
@@ -205,6 +206,31 @@ def _run_folders(place: Path) -> list[Path]:
 
 
 def _rows_of(folder: Path) -> list[ResultRow]:
+    """The rows of a run, but for those of a plan that its name had before, while it is at work on another."""
+    planned, rows = _planned(folder), _read_rows(folder)
+    known = set().union(*planned)
+    return [row for row in rows if (row.label, row.phase) in known] if planned else rows
+
+
+def _unscored(folder: Path) -> list[str]:
+    """A note where cells of a run's plan have no rows: it is at work, was stopped, or they failed."""
+    planned, scored = _planned(folder), {(row.label, row.phase) for row in _read_rows(folder)}
+    lacking = [cell for cell in planned if not cell <= scored]
+    if not lacking:
+        return []
+    return [f"run {folder.name}: {len(lacking)} of {len(planned)} cells have no scores (`xfer status` says why)"]
+
+
+def _planned(folder: Path) -> list[set[tuple[str, str]]]:
+    """By cell, its label with the phases that score it; none where no plan lies there, as in a shared folder."""
+    from xfer.core.storage.files import read_json
+
+    path = folder / "plan.json"
+    cells = read_json(path)["cells"] if path.is_file() else ()
+    return [{(cell["label"], id) for id in (cell["phase"], cell.get("dev_phase")) if id} for cell in cells]
+
+
+def _read_rows(folder: Path) -> list[ResultRow]:
     from pydantic import ValidationError
 
     from xfer.core.storage.store import check_run

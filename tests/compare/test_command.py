@@ -159,3 +159,26 @@ def test_dev_languages_are_english_or_all(run_xfer):
     outcome = run_xfer("run", "--dev-languages", "some", "--dry-run")
     assert outcome.status == 2
     assert "dev_languages" in outcome.err
+
+
+def test_rows_of_the_plan_before_do_not_count_while_a_command_is_issued_again(options, run_xfer):
+    """The same --name with more, and with something else: what is not scored yet is told, and nothing is stale."""
+    store = options["store"]
+    options |= {"strategy": ("none",), "language": ("de",), "name": "again"}
+    commands.run(**{**options, "target": ("mini-tatoeba",)})
+    whole = xfer.load_results(store)
+    assert {row.task for row in whole} == {"mini-tatoeba"}
+    wider = commands.prepare({**options, "target": ("mini-tatoeba", "mini-xnli")})
+    wider.run.store.start_run("again", {}, wider.plan)
+    assert xfer.load_results(store) == whole, "the plan still asks for these"
+    comparison = xfer.compare(store)
+    note = "run again: 1 of 2 cells have no scores (`xfer status` says why)"
+    assert note in comparison.notes
+    assert "run again: 1 of 2 cells have no scores" in results.report(comparison, "table")
+    other = commands.prepare({**options, "target": ("mini-xnli",)})
+    other.run.store.start_run("again", {}, other.plan)
+    assert xfer.load_results(store) == []
+    outcome = run_xfer("compare", store)
+    assert outcome.status == 2
+    assert "Traceback" not in outcome.err
+    assert (store / "runs" / "again" / "results.jsonl").stat().st_size, "nothing is lost before the run ends"

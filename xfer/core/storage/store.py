@@ -195,7 +195,10 @@ class Store:
         return sorted(path.name for path in found if _NAME.fullmatch(path.name) and (path / "plan.json").is_file())
 
     def start_run(self, name: str, settings: Mapping[str, Any], plan: Plan) -> None:
-        """Write down what a run is about to do, so that nobody takes its phases for unneeded ones."""
+        """Write down what a run is about to do, so that nobody takes its phases for unneeded ones.
+
+        Rows that are there stay until the run ends; who reads them leaves out those that the plan does not name.
+        """
         folder = self.run_folder(name)
         for place in (folder.parent, folder):
             files.sweep(place)
