@@ -40,25 +40,6 @@ class PairedTest(Record):
     seeds: int
 
 
-def paired_test(
-    first: Sequence[float],
-    second: Sequence[float],
-    test: Kind = "bootstrap",
-    *,
-    resamples: int = RESAMPLES,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> PairedTest:
-    """Test mean(first) - mean(second), one score an example in the same order. Raises as `paired_tests` does."""
-    import numpy as np
-
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.ndim != 1 or a.shape != b.shape:
-        raise ValueError(f"paired scores of the same examples, not shapes {a.shape} and {b.shape}")
-    cell = (a - b)[None]
-    return paired_tests([cell], test, resamples=resamples, confidence=confidence, seed=seed)[0]
-
-
 def paired_tests(
     cells: "Sequence[Floats]",
     test: Kind = "bootstrap",

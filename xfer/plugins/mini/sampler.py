@@ -6,7 +6,7 @@ import random
 from functools import cache
 from typing import NamedTuple
 
-from .lexicon import ANIMATE, adjectives_for, lexicon
+from .lexicon import adjectives_for, lexicon
 from .meaning import (
     CommonNoun,
     Determiner,
@@ -189,14 +189,3 @@ def accepts(verb: str, subject: Phrase) -> bool:
         return "person" in allowed
     category = lexicon().nouns[subject.noun].category
     return (subject.noun if category == "hypernym" else category) in allowed
-
-
-def animate_category(found: Phrase | None) -> str | None:
-    """ "person" or "animal" for an animate phrase, else None."""
-    if isinstance(found, Person):
-        return "person"
-    if not isinstance(found, CommonNoun):
-        return None
-    category = lexicon().nouns[found.noun].category
-    category = found.noun if category == "hypernym" else category
-    return category if category in ANIMATE else None
