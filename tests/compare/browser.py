@@ -103,16 +103,17 @@ def browser(folder):
 
 
 def pictures(report, folder):
-    """Pictures of a report: desktop, phone in the dark scheme, and the opened examples of its first target."""
+    """Pictures of a report: desktop, phone in the dark scheme, and the first examples, opened, if it has any."""
     with tempfile.TemporaryDirectory() as profile, browser(profile) as page:
         page.open(report.as_uri(), 1280, 900)
         page.picture(folder / "compare-desktop.png")
         page.open(report.as_uri(), 390, 844, dark=True)
         page.picture(folder / "compare-phone.png")
         page.open(report.as_uri(), 1280, 900)
-        examples = "document.querySelector('#target-0 details')"
-        page.run(f"{examples}.open = true")
-        page.picture(folder / "compare-losses.png", examples)
+        examples = "document.querySelector('[id^=target-] details')"
+        if page.run(f"{examples} !== null"):
+            page.run(f"{examples}.open = true")
+            page.picture(folder / "compare-losses.png", examples)
 
 
 if __name__ == "__main__":
