@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xfer.core.errors import UserError
-from xfer.options import JsonOption
+from xfer.options import JsonOption, StoreOption, store_folder
 
 if TYPE_CHECKING:
     from xfer.core.storage.contents import Item, Removal
     from xfer.core.storage.store import Store
 
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(envvar="XFER_STORE", metavar="DIR", help="Folder that keeps phases and runs. [default: runs]"),
-]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and remove nothing.")]
 
 cache = typer.Typer(help="The store: what it holds, why, and what may go.", no_args_is_help=True)
@@ -109,10 +105,9 @@ def gc(dry_run: DryOption = False, store: StoreOption = None, json_: JsonOption 
 
 
 def _store(folder: Path | None) -> "Store":
-    from xfer.core.settings import RunSettings
     from xfer.core.storage.store import Store
 
-    return Store(folder or RunSettings().store)
+    return Store(store_folder(folder))
 
 
 def _told(removal: "Removal", dry_run: bool, json_: bool) -> None:

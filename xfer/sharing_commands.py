@@ -10,6 +10,7 @@ import typer
 from xfer import bootstrap
 from xfer.core.errors import UnknownName, UserError
 from xfer.data_commands import RootOption, examples_of, run_settings
+from xfer.options import StoreOption, store_folder
 from xfer.verbosity import note
 
 LAYOUTS = ("hf", "xtreme")
@@ -40,7 +41,7 @@ def export(
     target: Annotated[str, typer.Option(help="With hf: the target, where the run has several.")] = "",
     label: Annotated[str, typer.Option(help="The start point, where the run has several.")] = "",
     seed: Annotated[int | None, typer.Option(help="The seed, where the run has several.")] = None,
-    store: Annotated[Path | None, typer.Option(envvar="XFER_STORE", help="[default: runs]")] = None,
+    store: StoreOption = None,
     data_root: RootOption = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
@@ -49,10 +50,9 @@ def export(
         raise UserError(f"--to {to} is refused: {REFUSED[to]}", fix=INSTEAD[to])
     if to not in LAYOUTS:
         raise UnknownName("layout", to, LAYOUTS)
-    from xfer.core.settings import RunSettings
     from xfer.core.storage.store import Store
 
-    kept = Store(store or RunSettings().store)
+    kept = Store(store_folder(store))
     stored = kept.load_run(run)
     toolkit = bootstrap.load()
     if to == "hf":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xfer.core.errors import printable
+from xfer.options import store_folder
 
 if TYPE_CHECKING:
     from xfer.status import PhaseStatus, RunStatus
@@ -34,11 +35,9 @@ def status(
     ] = False,
 ) -> None:
     """Show where runs stand, from another terminal: phases, steps, loss, time left, what was reused."""
-    from xfer.core.settings import load_settings
     from xfer.status import run_folders, run_status
 
-    settings, _ = load_settings({})
-    folders = run_folders(place, settings.store)
+    folders = run_folders(place, store_folder())
 
     def look() -> "list[RunStatus]":
         return [run_status(folder) for folder in folders]
