@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.engine.conftest import calm_encoder
 from xfer.core.storage.checkpoints import load_weights
+from xfer.testing.encoders import Kind
 
 __all__ = ["calm_encoder"]
 TOY = Path(__file__).parents[1] / "engine" / "toy.py"
@@ -32,12 +34,12 @@ def process(command: Sequence[str], **more: str) -> "subprocess.CompletedProcess
     )
 
 
-def two(calls: Sequence[Call], folder: Path) -> list[dict[str, Any]]:
-    """What two processes answered to the calls, by rank."""
+def several(calls: Sequence[Call], folder: Path, ranks: int = 2) -> list[dict[str, Any]]:
+    """What several processes answered to the calls, by rank."""
     (folder / "calls.json").write_text(json.dumps(calls, default=str))
-    done = process([*TORCHRUN, str(WORKER), str(folder / "calls.json")])
+    done = process([*TORCHRUN[:-1], str(ranks), str(WORKER), str(folder / "calls.json")])
     assert done.returncode == 0, done.stderr
-    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
+    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(ranks)]
 
 
 def flags(model: Path, store: Path, **options: Any) -> dict[str, Any]:
@@ -62,12 +64,35 @@ def weights(store: Path) -> dict[str, Any]:
     }
 
 
+def farthest(one: Path, other: Path) -> float:
+    """The largest difference between the same weights of two stores."""
+    expected, found = weights(one), weights(other)
+    assert len(expected) >= 30
+    assert expected.keys() == found.keys()
+    return max(float((found[name] - tensor).abs().max()) for name, tensor in expected.items())
+
+
 def logged(store: Path) -> dict[str, list[dict[str, float]]]:
     """The training logs by phase."""
     return {
         path.parent.name: [json.loads(line) for line in path.read_text().splitlines()]
         for path in sorted((store / "phases").glob("*/log.jsonl"))
     }
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Callable[[Kind], Path]) -> Callable[[Kind], Path]:
+    """`calm(kind)` gives a tiny encoder of another kind without dropout."""
+
+    def made(kind: Kind) -> Path:
+        folder = tmp_path_factory.mktemp("kinds") / kind
+        shutil.copytree(tiny_encoder(kind), folder)
+        config = json.loads((folder / "config.json").read_text())
+        config |= {name: 0.0 for name in config if "dropout" in name}
+        (folder / "config.json").write_text(json.dumps(config))
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch  # noqa: TID253
 
-from tests.distributed.conftest import flags, logged, two, weights
+from tests.distributed.conftest import farthest, flags, logged, several, weights
 from xfer import commands
 
 SHARDS = {"engine.parallel": "fsdp"}
@@ -59,16 +58,13 @@ def both(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Both:
         ("flat", "run", flags(model, folder / "flat", set={"engine.step": "flat"}), {}),
     ]
     rows = [{**row.model_dump(mode="json"), "seconds": 0, "run": ""} for row in alone.results]
-    return Both(folder, two(calls, folder), rows)
+    return Both(folder, several(calls, folder), rows)
 
 
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
 def test_the_same_weights_up_to_rounding(both: Both, way: str) -> None:
-    expected, found = weights(both.store("one")), weights(both.store(way))
-    assert len(expected) > 80
-    assert found.keys() == expected.keys()
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, atol=2e-6, rtol=1e-4, msg=name)
+    assert len(weights(both.store("one"))) > 80
+    assert farthest(both.store("one"), both.store(way)) < 1e-6
 
 
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
@@ -102,9 +98,7 @@ def test_english_dev_chooses_the_same_step(both: Both, way: str) -> None:
         return [(info["best_step"], info["best_score"]) for info in infos if info["does"] == "train"]
 
     assert chosen(both.store(way)) == chosen(both.store("best-one"))
-    expected, found = weights(both.store("best-one")), weights(both.store(way))
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, atol=2e-6, rtol=1e-4, msg=name)
+    assert farthest(both.store("best-one"), both.store(way)) < 1e-6
 
 
 def test_the_record_says_how_many_processes_and_which_way(both: Both) -> None:
@@ -136,8 +130,6 @@ def test_a_stop_on_one_rank_stops_all_and_one_process_goes_on(both: Both, model:
     assert len(list(store.glob("phases/*.partial/step-*"))) == 2
     result = commands.run(**flags(model, store, set={"engine.checkpoint_seconds": 0}))
     assert [{**row.model_dump(mode="json"), "seconds": 0, "run": ""} for row in result.results] == both.rows
-    expected, found = weights(both.store("one")), weights(store)
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, atol=2e-6, rtol=1e-4, msg=name)
+    assert farthest(both.store("one"), store) < 1e-6
     infos = [json.loads(path.read_text()) for path in store.glob("phases/*/phase.json")]
     assert sorted(info["processes"] for info in infos if info["does"] == "train") == [[2], [2, 1]]
