@@ -97,11 +97,19 @@ def rm(
 
 
 @cache.command("gc")
-def gc(dry_run: DryOption = False, store: StoreOption = None, json_: JsonOption = False) -> None:
-    """Remove the phases that no run needs, damaged ones, and what crashes left behind."""
+def gc(
+    unused_days: Annotated[
+        float,
+        typer.Option(min=0, metavar="DAYS", help="Tokenised data that nobody read for so long go too."),
+    ] = 30,
+    dry_run: DryOption = False,
+    store: StoreOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Remove the phases that no run needs, damaged ones, old tokenised data, and what crashes left behind."""
     from xfer.core.storage.contents import collect
 
-    _told(collect(_store(store), dry_run), dry_run, json_)
+    _told(collect(_store(store), dry_run, unused_days), dry_run, json_)
 
 
 def _store(folder: Path | None) -> "Store":

@@ -1,6 +1,7 @@
 """`xfer cache`: what a store holds, why, and what may go."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,36 @@ def test_gc_removes_what_no_run_needs_and_nothing_else(store: Store, run_xfer: R
     assert by_kind(store) == {"translations": ["translations/abc"]}
     assert run_xfer("cache", "rm", "translations/abc", "--store", store.root).status == 0
     assert contents(store) == []
+
+
+def test_gc_removes_tokenised_data_that_nobody_read_for_long(
+    store: Store, run_xfer: Run, tiny_encoder: Callable[[str], Path]
+) -> None:
+    line = {"suite": "toy", "plugin": TOY, "model": str(tiny_encoder("xlm-roberta")), "target": ("toy-class",)}
+    changed = {"set": {"train.max_steps": 2, "engine.cache_tokens": 1}, "store": store.root, "name": "three"}
+    commands.run("none", **line, **changed)
+    made = by_kind(store)["features"]
+    assert made
+    day = 86400.0
+    for name in made:
+        done = store.root / "cache" / name / "DONE"
+        os.utime(done, (done.stat().st_atime, done.stat().st_mtime - 31 * day))
+    assert set(by_kind(store)["features"]) == set(made)
+    commands.run("none", **line, **{**changed, "set": {"train.max_steps": 3, "engine.cache_tokens": 1}})
+    kept = json.loads(run_xfer("cache", "gc", "--json", "--store", store.root).out)
+    assert set(by_kind(store)["features"]) == set(made), "they were read now"
+    assert set(made) <= set(kept["kept"])
+    old = store.root / "cache" / made[0] / "DONE"
+    os.utime(old, (0, old.stat().st_mtime - 8 * day))
+    run_xfer("cache", "gc", "--unused-days", "9", "--store", store.root)
+    assert set(by_kind(store)["features"]) == set(made)
+    dry = json.loads(
+        run_xfer("cache", "gc", "--unused-days", "7", "--dry-run", "--json", "--store", store.root).out
+    )
+    assert [item["name"] for item in dry["removed"]] == [made[0]]
+    run_xfer("cache", "gc", "--unused-days", "7", "--store", store.root)
+    assert by_kind(store).get("features", []) == made[1:]
+    assert by_kind(store)["translations"] == ["translations/abc"]
 
 
 def test_what_a_runs_rows_name_stays_when_its_plan_became_another(store: Store) -> None:

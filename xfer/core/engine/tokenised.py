@@ -132,6 +132,7 @@ def _read(folder: Path) -> Features | None:
     if files.verify(folder):
         files.remove(folder)
         return None
+    files.mark_used(folder)
     about = files.read_json(folder / "features.json")
     parts = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _PARTS}
     columns = {

@@ -5,6 +5,7 @@ and by every run whose result rows name it. Nothing is removed while another pro
 """
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -13,10 +14,12 @@ from typing import Any
 
 from xfer.core.errors import Damaged, Locked, UnknownName, UserError
 from xfer.core.storage import files, locks
-from xfer.core.storage.manifest import tree_size
+from xfer.core.storage.manifest import DONE, tree_size
 from xfer.core.storage.store import Store, check_run
 
 _PHASE = re.compile(r"([a-z0-9][a-z0-9_-]{0,63})(\.partial|\.damaged-\d+)?")
+UNUSED_DAYS = 30.0
+"""Days after which tokenised data that nobody read may go."""
 SHORTEST = 4
 """Characters of an id that may stand for all of it, where they are unique."""
 
@@ -213,10 +216,11 @@ def remove_runs(store: Store, names: Iterable[str], dry_run: bool = False) -> Re
     return removal
 
 
-def collect(store: Store, dry_run: bool = False) -> Removal:
+def collect(store: Store, dry_run: bool = False, unused_days: float = UNUSED_DAYS) -> Removal:
     """Remove what no run needs: phases, checkpoints of unfinished ones, damaged ones, and what crashes left.
 
-    What another process works on stays, and so do translations, which cost hours and serve later plans.
+    Tokenised data go when nobody read them for so many days: they are made again in minutes. What another process
+    works on stays, and so do translations, which cost hours and serve later plans.
     """
     removal = Removal()
     plans, since = _plans(store), dict[str, tuple[Need, ...]]()
@@ -224,6 +228,9 @@ def collect(store: Store, dry_run: bool = False) -> Removal:
         if plans != (now := _plans(store)):  # a run began meanwhile, and may count on what is stored
             plans, since = now, _needs(store)
         if item.kind in ("phase", "partial") and (item.needs or since.get(item.phase)):
+            continue
+        if item.kind == "features" and time.time() - _last_used(item.path) >= unused_days * 86400:
+            removal.removed += remove(store, [item], dry_run=dry_run).removed
             continue
         if not item.phase:
             removal.kept[item.name] = "a cache: name it to `xfer cache rm` if it may go"
@@ -235,6 +242,12 @@ def collect(store: Store, dry_run: bool = False) -> Removal:
     if not dry_run:
         store.sweep()
     return removal
+
+
+def _last_used(folder: Path) -> float:
+    """When tokenised data were written or read last, in seconds since 1970; a broken folder: changed."""
+    done = folder / DONE
+    return (done if done.is_file() else folder).lstat().st_mtime
 
 
 def _plans(store: Store) -> dict[str, int]:

@@ -271,6 +271,12 @@ def move(path: Path, to: Path) -> None:
         disk.sync(to.parent)
 
 
+def mark_used(folder: Path) -> None:
+    """Note that a committed folder was read now, as its `DONE`'s modification time, where that can be set."""
+    with suppress(OSError):
+        disk.renew(folder / DONE)
+
+
 def sweep(parent: Path) -> list[str]:
     """Clear up after dead processes right below `parent`; the names that were removed or put back."""
     cleared = []
