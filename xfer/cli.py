@@ -4,7 +4,7 @@ import io
 import json
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,7 +29,7 @@ from xfer import (
 from xfer.core.engine.place import place
 from xfer.core.errors import ExitStatus, UserError, XferError, printable
 from xfer.core.manager import PluginManager
-from xfer.core.settings import parse_assignments
+from xfer.core.settings import RunSettings, parse_assignments
 from xfer.options import (
     DataRootOption,
     DeviceOption,
@@ -168,16 +168,9 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Train and evaluate: pretrained model, intermediate task, target task, zero-shot in every language."""
+    flags = _run_flags(locals())
     from xfer import commands, launching, progress, summary
 
-    flags = _given(
-        strategy=_tuple(strategy), suite=suite, model=model, target=_split(target),
-        intermediate=_tuple(intermediate), language=_split(language), seeds=_seeds(seeds), limit=_limit(limit),
-        set=_set(set_), preset=preset, data_root=data_root, store=store, name=name, keep=keep, device=device,
-        plugin=_tuple(plugin), dev_languages=dev_languages, tracker=_split(tracker),
-        executor=executor, jobs=jobs, retries=retries, keep_going=keep_going, max_hours=max_hours,
-        launcher=launcher, nproc=nproc,
-    )  # fmt: skip
     passed = (["--json"] if json_ else []) + (["--quiet"] if quiet else [])
     told = None if dry_run else launching.launched(flags, config, passed)
     if told is not None:
@@ -296,6 +289,29 @@ sharing_commands.add(app)
 status_commands.add(app)
 grid_commands.add(app)
 config_commands.add(app)
+
+
+def run_flags(arguments: Sequence[str]) -> tuple[dict[str, Any], Path | None]:
+    """Settings that options of `xfer run` give, and the file of its --config."""
+    command: Any = typer.main.get_command(app)
+    given: dict[str, Any] = command.commands["run"].make_context("xfer run", list(arguments)).params
+    return _run_flags(given), given["config"] and Path(given["config"])
+
+
+def _run_flags(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, of what the options of `xfer run` were given."""
+    read: Mapping[str, Callable[[Any], Any]] = {
+        "strategy": _tuple, "target": _split, "intermediate": _tuple, "language": _split, "seeds": _seeds,
+        "limit": _limit, "set": _set, "plugin": _tuple, "tracker": _split,
+    }  # fmt: skip
+    named = {("set" if name == "set_" else name): value for name, value in options.items()}
+    return _given(
+        **{name: read.get(name, _same)(value) for name, value in named.items() if name in RunSettings.model_fields}
+    )
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -171,3 +171,17 @@ def finish(folder: Path) -> commands.RunResult:
     run.store.write_run(run.name, document, plan, rows, run.problems)
     status = ExitStatus.SOME_FAILED if failed else ExitStatus.DONE
     return commands.RunResult(run.name, run.store.root, rows, run.problems, failed, plan, status)
+
+
+def export(prepared: commands.Prepared, to: str) -> str:
+    """What must run of a prepared run, which is written down, for another scheduler."""
+    from xfer.core.engine.execute import phases_to_run
+    from xfer.core.grid.export import FORMATS, grid_of
+    from xfer.core.grid.export import export as write
+
+    if to not in FORMATS:
+        raise UnknownName("scheduler", to, FORMATS)
+    commands.start(prepared)
+    run, plan = prepared.run, prepared.plan
+    grid = grid_of(plan, phases_to_run(plan, run), run.store, run.store.run_folder(run.name))
+    return write(grid, to)

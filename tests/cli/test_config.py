@@ -220,8 +220,9 @@ def test_every_command_prints_json() -> None:
     lacking = {
         path for path, command in found.items() if "--json" not in [o for p in command.params for o in p.opts]
     }
-    # The first prints a TOML file, the second is JSON as it is, the third prints nothing.
-    assert lacking == {("config", "init"), ("config", "schema"), ("grid", "job")}
+    # The first prints a TOML file, the second is JSON as it is, the third prints nothing, the fourth
+    # what --to says.
+    assert lacking == {("config", "init"), ("config", "schema"), ("grid", "job"), ("grid", "export")}
 
 
 def test_quiet_and_verbose_go_before_any_command(run_xfer: Run, tmp_path: Path) -> None:
