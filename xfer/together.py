@@ -146,7 +146,9 @@ def leave(status: int) -> None:
     if folder and place().rank == 0:
         files.write_json(Path(folder) / STATUS, {"status": int(status)})
     told = folder is not None and group is not None and group.broken is None
-    groups.stop()
     sys.stdout.flush()
     sys.stderr.flush()
+    if group is not None:
+        group.farewell()
+    groups.stop()
     os._exit(0 if told else status)

@@ -1,4 +1,4 @@
-"""Every format, cut of a step, pooling and kind of encoder gives the weights of one process, in two and in three."""
+"""Every format, cut of a step, pooling and kind of encoder gives the weights of one process in two and in three."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -175,6 +175,14 @@ def test_a_killed_rank_fails_the_job_cleanly_and_the_same_command_continues(mode
 
 
 @pytest.mark.slow
+def test_a_mistake_is_told_once_by_the_leading_process(model: Path, tmp_path: Path) -> None:
+    done = process([*TORCHRUN, "-m", "xfer", *command(model, tmp_path), "--set", "train.nonsense=1"])
+    assert done.returncode == 1  # torchrun's own; the processes leave with 2
+    assert done.stderr.count("error: no setting named 'train.nonsense'") == 1
+    assert "exitcode  : 2" in done.stderr
+
+
+@pytest.mark.slow
 def test_memory_that_runs_out_on_one_rank_ends_all_with_its_status(model: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     done = process(

@@ -160,6 +160,15 @@ class Group:
                 if self.broken is not None:
                     raise
 
+    def farewell(self) -> None:
+        """The last thing before a process ends: the others let the leader end first, for launchers end all that are
+        left when one fails, and it may have something to say."""
+        with suppress(Lost):
+            if self.leads:
+                self._set("left", {})
+            elif self.broken is None:
+                self._wait(["left"], GRACE)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """A stretch of work that all ranks do. It ends in the same way for all of them, or the group is broken.
