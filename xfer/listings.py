@@ -11,6 +11,7 @@ import typer
 from xfer import bootstrap, completion
 from xfer.core.errors import UnknownName
 from xfer.core.records import Record, Strategy, TaskSpec
+from xfer.readable import readable
 from xfer.verbosity import note
 
 KINDS: dict[str, str] = {
@@ -58,7 +59,7 @@ def _group(kind: str) -> typer.Typer:
     ) -> None:
         """Show one."""
         fields = _plugin_fields(name) if kind == "plugins" else _fields(getattr(bootstrap.load(), kind).get(name))
-        print(json.dumps(fields, indent=2, ensure_ascii=False) if json_ else _text(fields))
+        print(json.dumps(fields, indent=2, ensure_ascii=False) if json_ else readable(fields))
 
     if kind == "plugins":
         group.command("new")(new)
@@ -147,7 +148,7 @@ def _fields(record: Record) -> dict[str, Any]:
             return [plain(item) for item in value]
         if isinstance(value, type) and issubclass(value, Record):
             return {
-                name: str(field.get_default(call_default_factory=True))
+                name: plain(field.get_default(call_default_factory=True))
                 for name, field in value.model_fields.items()
             }
         if isinstance(value, partial):
@@ -158,22 +159,3 @@ def _fields(record: Record) -> dict[str, Any]:
 
     hidden = {"fixture"} if isinstance(record, TaskSpec) else {"plan"} if isinstance(record, Strategy) else set()
     return {name: plain(getattr(record, name)) for name in type(record).model_fields if name not in hidden}
-
-
-def _text(fields: dict[str, Any]) -> str:
-    lines = []
-    for name, value in fields.items():
-        if value in ("", None, [], {}):
-            continue
-        if name == "traps":  # sentences
-            value = "\n  ".join(["", *map(str, value)])
-        elif isinstance(value, list):
-            value = (
-                ", ".join(map(str, value))
-                if all(isinstance(item, str | int) for item in value)
-                else json.dumps(value)
-            )
-        elif isinstance(value, dict):
-            value = "\n  ".join(["", *(f"{key}: {item}" for key, item in value.items())])
-        lines.append(f"{name.replace('_', ' ')}: {value}")
-    return "\n".join(lines)

@@ -290,7 +290,7 @@ def test_listings_are_lines_or_json(run_xfer: Run) -> None:
 
 def test_show_tells_what_a_record_holds(run_xfer: Run) -> None:
     text = run_xfer("tasks", "show", "xnli").out
-    assert "\ntraps: \n  The training set is MultiNLI: " in text
+    assert "\ntraps:\n  The training set is MultiNLI: " in text
     assert "seen twice.\n  Label ids differ" in text
     for part in (
         "name: xnli",
@@ -305,6 +305,25 @@ def test_show_tells_what_a_record_holds(run_xfer: Run) -> None:
     strategy = json.loads(run_xfer("strategies", "show", "english-stilts", "--json").out)
     assert strategy["params"]["intermediate"] == ""
     assert "24 layers" in run_xfer("models", "show", "xlm-r-large").out
+
+
+def test_what_is_shown_is_no_python(run_xfer: Run) -> None:
+    seen = 0
+    for kind in ("tasks", "strategies", "suites", "models"):
+        for row in json.loads(run_xfer(kind, "--json").out):
+            text = run_xfer(kind, "show", row["name"]).out
+            assert text.startswith(f"name: {row['name']}\n")
+            assert not [sign for sign in ("{'", "['", "()", "None", "True", "False") if sign in text], text
+            assert max(map(len, text.splitlines())) < 170
+            seen += 1
+    assert seen > 50
+    shown = run_xfer("tasks", "show", "xquad").out
+    assert "\n  columns: id, context, question, answers\n" in shown
+    assert "\n  counts: test/ar, test/de, test/el," in shown
+    assert (
+        "\n  span: max_length=128, step=64, max_question=40, max_answer=12\n"
+        in run_xfer("suites", "show", "mini").out
+    )
 
 
 def test_the_version(run_xfer: Run) -> None:
