@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.memory import tmp_path
 from tests.reliability import campaign
+
+__all__ = ["bench", "tmp_path"]
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,3 @@ def bench(tiny_encoder: Callable[[str], Path]) -> Iterator[Bench]:
         digests = campaign.digests(folder / "whole")
         assert len(digests) >= 19
         yield Bench(model, folder, folder / "whole", digests, count)
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: these tests sync thousands of files."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
