@@ -195,6 +195,7 @@ def run_translate_phase(planned: PlannedPhase, run: Any) -> None:
 
     Languages whose rows lie in files are left alone. Raises PluginError for an answer of another length.
     """
+    from xfer.core.engine.described import describe
     from xfer.core.engine.inputs import load_examples, rows_in_files
 
     made: list[dict[str, Any]] = []
@@ -207,8 +208,7 @@ def run_translate_phase(planned: PlannedPhase, run: Any) -> None:
             english = load_examples(run, task, use.split, ENGLISH)
             made.append(_translate(planned, run, task, english, language))
     with run.store.commit_phase(planned.id) as folder:
-        about = {"id": planned.id, "does": "translate", "identity": planned.identity, "translations": made}
-        files.write_json(folder / "phase.json", about)
+        describe(folder, planned, run, translations=made)
 
 
 def _translate(

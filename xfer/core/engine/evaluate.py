@@ -18,6 +18,7 @@ from xfer.core.batches.features import Features
 from xfer.core.compare.shown import shown
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.weights import Pooling, load_encoder, load_head, origin, stored_heads
+from xfer.core.engine.described import describe
 from xfer.core.engine.inputs import format_code, load_examples, origins, tokeniser
 from xfer.core.engine.predict import predict
 from xfer.core.engine.tokenised import tokenised
@@ -53,18 +54,7 @@ def run_evaluate_phase(planned: PlannedPhase, run: Run) -> None:
         for line in lines:
             line["seconds"] = round(seconds / len(lines), 3)
         files.write_text(folder / "results.jsonl", "".join(files.json_line(line) for line in lines))
-        files.write_json(
-            folder / "phase.json",
-            {
-                "id": planned.id,
-                "does": planned.phase.does,
-                "identity": planned.identity,
-                "model": run.model.name,
-                "device": run.device.kind,
-                **({"processes": run.group.world} if run.group.world > 1 else {}),
-                **info,
-            },
-        )
+        describe(folder, planned, run, **({"processes": run.group.world} if run.group.world > 1 else {}), **info)
 
 
 def _evaluate_use(

@@ -18,6 +18,7 @@ import torch  # noqa: TID253
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.models import has_lm_head
 from xfer.core.encoders.weights import head_tensors, read_encoder, sources, stored_heads, write_weights
+from xfer.core.engine.described import describe
 from xfer.core.engine.evaluate import head_of_task
 from xfer.core.engine.inputs import load_examples, tokeniser
 from xfer.core.engine.predict import predict
@@ -79,7 +80,7 @@ def run_select_phase(planned: PlannedPhase, run: Run) -> None:
                 files.copy_file(path, folder / path.name)
         parents = list(planned.identity["parents"])
         about = {"chosen": parents[best], "scores": [list(pair) for pair in zip(parents, scores, strict=True)]}
-        _describe(folder, planned, run, stored_heads(folders[best]), **about)
+        describe(folder, planned, run, heads=dict(stored_heads(folders[best])), **about)
 
 
 # ---------------------------------------------------------------- sums of weights
@@ -170,17 +171,4 @@ def _commit(
 ) -> None:
     with run.store.commit_phase(planned.id) as folder:
         write_weights(folder, encoder, heads, run)
-        _describe(folder, planned, run, info)
-
-
-def _describe(folder: Path, planned: PlannedPhase, run: Run, heads: Mapping[str, Any], **more: Any) -> None:
-    about = {
-        "id": planned.id,
-        "does": planned.phase.does,
-        "identity": planned.identity,
-        "model": run.model.name,
-        "heads": dict(heads),
-        "device": run.device.kind,
-        **more,
-    }
-    files.write_json(folder / "phase.json", about)
+        describe(folder, planned, run, heads=dict(info))

@@ -18,6 +18,7 @@ from xfer.core.batches.sampling import Schedule
 from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.models import Model, resolve_model
 from xfer.core.encoders.tokeniser import Tokeniser
+from xfer.core.engine.described import describe
 from xfer.core.engine.job import Job, Part
 from xfer.core.engine.optimizers import make_optimizer
 from xfer.core.engine.train import resume, train
@@ -169,9 +170,7 @@ def _run_stage(
     with run.store.commit_phase(planned.id) as folder:
         encoder.save(folder)
         files.write_text(folder / "log.jsonl", "".join(files.json_line(entry) for entry in state.log))
-        files.write_json(
-            folder / "phase.json", {"id": planned.id, "does": "pretrain", "identity": planned.identity}
-        )
+        describe(folder, planned, run, does="pretrain", model="")
     checkpoints.clear(run.store.partial_folder(planned.id))
     return encoder
 

@@ -24,6 +24,7 @@ from xfer.core.encoders.weights import (
     stored_heads,
     write_weights,
 )
+from xfer.core.engine.described import describe
 from xfer.core.engine.inputs import (
     format_code,
     label_names,
@@ -57,32 +58,27 @@ def run_train_phase(planned: PlannedPhase, run: Run) -> None:
         for path in sorted(run.store.partial_folder(planned.id).glob("snapshot-*")):
             files.copy_file(path / "weights.safetensors", folder / f"{path.name}.safetensors")
         files.write_text(folder / "log.jsonl", "".join(files.json_line(entry) for entry in state.log))
-        files.write_json(
-            folder / "phase.json",
-            {
-                "id": planned.id,
-                "does": planned.phase.does,
-                "identity": planned.identity,
-                "model": run.model.name,
-                "steps": state.step,
-                "seconds": round(state.seconds, 3),
-                "best_step": state.best_step,
-                "best_score": state.best_score,
-                "shares": list(job.schedule.shares),
-                "origins": origins(run, planned.phase.uses),
-                "heads": {
-                    part.code.task.name: {
-                        "format": part.code.task.format,
-                        "labels": list(part.code.labels),
-                        **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),
-                    }
-                    for part in job.parts
-                    if head_modules(part, job.encoder)
-                },
-                "device": run.device.kind,
-                "stream": job.encoder.stream,
-                **_processes(state.processes, run),
+        describe(
+            folder,
+            planned,
+            run,
+            steps=state.step,
+            seconds=round(state.seconds, 3),
+            best_step=state.best_step,
+            best_score=state.best_score,
+            shares=list(job.schedule.shares),
+            origins=origins(run, planned.phase.uses),
+            heads={
+                part.code.task.name: {
+                    "format": part.code.task.format,
+                    "labels": list(part.code.labels),
+                    **({"pooling": planned.phase.pooling} if part.pooling is not None else {}),
+                }
+                for part in job.parts
+                if head_modules(part, job.encoder)
             },
+            stream=job.encoder.stream,
+            **_processes(state.processes, run),
         )
     checkpoints.clear(run.store.partial_folder(planned.id))
 
