@@ -7,6 +7,7 @@ runs/<name>/            run.toml  plan.json  progress.json  results.jsonl  probl
 cache/features/<hash>/  tokenised data
 cache/translations/     by translator and text
 locks/                  who works on which phase
+launches/               what the processes of a launcher tell it, while they run
 """
 
 import os
