@@ -9,7 +9,7 @@ from xfer.core.storage import files
 
 
 def describe(folder: Path, planned: PlannedPhase, run: Run, **more: Any) -> None:
-    """Write `phase.json` into a folder that is to be committed; `more` is what its kind says besides, or instead."""
+    """Write `phase.json` into a folder that is to be committed; `more` is what its kind adds or says instead."""
     about = {
         "id": planned.id,
         "does": planned.phase.does,
