@@ -1,5 +1,6 @@
 """The engine's toy suite on a grid: an executor that runs jobs in this process, and whole runs with a driver."""
 
+import json
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,13 @@ def driven(kit: Kit) -> Callable[..., Driven]:
         return drive(prepared.plan, prepared.run, executor), prepared
 
     return do
+
+
+def parent_of_job(run_folder: Path, id: str) -> int:
+    """The process that began a job which works now: the worker of an executor."""
+    job = json.loads((run_folder / "jobs" / f"{id}.json").read_text())["process"]["pid"]
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{job}/status").read_text().splitlines())
+    return int(status["PPid"])
 
 
 def plain(found: Iterable[Any]) -> list[dict[str, Any]]:
