@@ -153,13 +153,11 @@ def start(prepared: Prepared) -> None:
     """Give a prepared run its name and write down what it is about to do. Raises where the disk has no room."""
     from xfer.core.engine import execute as engine
     from xfer.core.plans import forecast
-    from xfer.core.storage import files
 
     work, plan = prepared.run, prepared.plan
     for problem in (*crashes.told(), *work.toolkit.manager.problems):
         work.tell(problem)
     needed = engine.phases_to_run(plan, work)
-    files.ensure_folder(work.store.root)
     forecast.refuse_if_full(forecast.disk(plan, needed, work.model, work.settings.keep), work.store.root)
     work.name = work.name or work.store.new_run_name()
     work.store.start_run(work.name, settings_document(prepared), plan)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xfer.core.batches.sampling import shared_steps
 from xfer.core.encoders.models import Model
-from xfer.core.errors import OutOfResources
+from xfer.core.errors import OutOfResources, UserError
 from xfer.core.records import Plan, PlannedPhase
 
 CHECKPOINTS_KEPT = 2
@@ -63,11 +63,13 @@ def _kept(planned: PlannedPhase, keep: str) -> bool:
 
 
 def refuse_if_full(forecast: Disk, store: Path) -> None:
-    """Raise OutOfResources when the peak does not fit the store's disk."""
+    """Raise OutOfResources when the peak does not fit the store's disk, UserError where no file can be put."""
     place = store
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free
+    total, _, free = shutil.disk_usage(place)
+    if not total:  # of the system's own making, such as /proc
+        raise UserError("cannot write: no disk is here", where=str(store), fix="choose another place")
     if forecast.peak > free:
         raise OutOfResources(
             f"the run needs up to {size_text(forecast.peak)} of disk and {size_text(free)} are free",
