@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from xfer import verbosity
 from xfer.core.encoders.device import available_cores
-from xfer.core.engine.group import Lost, rebuilt
+from xfer.core.engine.failures import Lost, rebuilt
 from xfer.core.engine.place import NPROC, place
 from xfer.core.errors import ExitStatus, UserError
 from xfer.core.settings import Limits, RunSettings, load_settings

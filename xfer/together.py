@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xfer.core.engine import group as groups
+from xfer.core.engine.failures import described, rebuilt
 from xfer.core.engine.place import place
 from xfer.core.errors import ExitStatus, UserError, XferError
 from xfer.core.run import Reporter
@@ -74,7 +75,7 @@ def by_all(execute: "Callable[[Prepared], RunResult]") -> "Callable[[Prepared], 
             with _telling():
                 result = execute(ready)
         except Exception as error:
-            group.dismiss(error=groups.described(error))
+            group.dismiss(error=described(error))
             raise
         about = {"run": result.run, "status": int(result.status), "failed": dict(result.failed)}
         _tell(about | {"store": str(result.store)})
@@ -95,7 +96,7 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except XferError as error:
-        _tell({"error": groups.described(error)})
+        _tell({"error": described(error)})
         raise
 
 
@@ -111,7 +112,7 @@ def _follow(ready: "Prepared") -> "RunResult":
         end = run.group.follow(lambda id: run_shared_phase(phases[id], run), run.stop_requested)
     if "error" in end:
         run.group.agreed = True
-        raise groups.rebuilt(end["error"])
+        raise rebuilt(end["error"])
     stored = run.store.load_run(end["run"])
     rows, problems, status = list(stored.results), list(stored.problems), ExitStatus(end["status"])
     return RunResult(stored.name, run.store.root, rows, problems, end["failed"], plan, status)

@@ -16,7 +16,7 @@ import pytest
 from tests.distributed.conftest import TORCHRUN, TOY, environment, process, weights
 from xfer import launching
 from xfer.core.batches.sampling import dealt
-from xfer.core.engine.group import Lost, described, rebuilt
+from xfer.core.engine.failures import Lost, described, rebuilt
 from xfer.core.engine.place import Place, place, slurm_address
 from xfer.core.errors import NonFinite, UnknownName, UserError
 from xfer.core.settings import RunSettings, load_settings
@@ -60,6 +60,15 @@ def test_fewer_processes_than_were_asked_for_are_refused(run_xfer: Run, monkeypa
     refused = run_xfer("run", "--limit", "train=8,test=4")
     assert refused.status == 2
     assert "XFER_NPROC=2" in refused.err
+
+
+def test_a_process_whose_others_are_nowhere_says_so(run_xfer: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    lone = run_xfer("run", "--limit", "train=8,test=4")
+    assert lone.status == 2
+    assert "process 0 of 2 does not find the others" in lone.err
+    assert "MASTER_ADDR" in lone.err
 
 
 def test_a_launcher_wants_a_number(run_xfer: Run) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xfer.core.engine import memory
-from xfer.core.engine.group import watched
 from xfer.core.errors import (
     ExitStatus,
     Locked,
@@ -218,7 +217,7 @@ def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
 
 def run_shared_phase(phase: PlannedPhase, run: Run) -> None:
     """Work on a phase of one of the kinds in `SHARED`, as one rank of those that do so at the same time."""
-    with run.group.together(), _attributed(phase, run), watched():
+    with run.group.together(), _attributed(phase, run), run.group.watched():
         load_object(KINDS[phase.phase.does])(phase, run)
 
 

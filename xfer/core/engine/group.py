@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xfer.core import errors
+from xfer.core.engine.failures import Lost, described, rebuilt
 from xfer.core.engine.place import NPROC, Place, place, slurm_address
-from xfer.core.errors import ExitStatus, Stopped, UserError, XferError
+from xfer.core.errors import UserError, XferError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TIMEOUT = timedelta(hours=6)
 """How long a collective operation waits for a rank, such as one that writes a checkpoint to a slow disk."""
+MEETING = timedelta(minutes=10)
+"""How long processes wait for each other at the start."""
 GRACE = 10.0
 """Seconds in which the others must fail as well, or be through, for a failure to be one that all agree on."""
 GONE = 1.0
@@ -38,10 +40,6 @@ _POLL = (0.005, 0.25)
 _PIECE = 1 << 28
 """Bytes in one message."""
 _LOST = re.compile(r"gloo|nccl|Connection (closed|reset|refused)|Broken pipe|DistStoreError|DistNetworkError", re.I)
-
-
-class Lost(Stopped):
-    """A rank ended, so that the others cannot go on. What was stored stays; the same command continues."""
 
 
 @dataclass
@@ -65,10 +63,6 @@ class Group:
         return self.rank == 0
 
     # ------------------------------------------------------------ collective operations
-
-    def barrier(self) -> None:
-        """Wait for all."""
-        self.sums([0.0])
 
     def sums(self, numbers: Sequence[float]) -> list[float]:
         """Sums over all ranks, in double precision."""
@@ -170,6 +164,20 @@ class Group:
                 self._wait(["left"], GRACE)
 
     @contextmanager
+    def watched(self) -> Iterator[None]:
+        """What torch says in a group where another process is gone becomes `Lost`."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.world == 1 or not _LOST.search(f"{type(error).__name__}: {error}"):
+                raise
+            raise Lost(
+                "another process of the group was lost",
+                where=str(error).splitlines()[0][:120],
+                fix="see what it said, if it could; the same command continues from the newest checkpoint",
+            ) from error
+
+    @contextmanager
     def together(self) -> Iterator[None]:
         """A stretch of work that all ranks do. It ends in the same way for all of them, or the group is broken.
 
@@ -183,7 +191,7 @@ class Group:
         self.number += 1
         failure: Exception | None = None
         try:
-            with watched():
+            with self.watched():
                 yield
         except Exception as error:
             failure = error
@@ -229,16 +237,16 @@ class Group:
         return True
 
     def _there(self, keys: Sequence[str]) -> bool:
-        with watched():
+        with self.watched():
             return bool(self.store.check([f"xfer/{key}" for key in keys]))
 
     def _get(self, key: str) -> dict[str, Any]:
-        with watched():
+        with self.watched():
             found: dict[str, Any] = json.loads(self.store.get(f"xfer/{key}"))
         return found
 
     def _set(self, key: str, value: Mapping[str, Any]) -> None:
-        with watched():
+        with self.watched():
             self.store.set(f"xfer/{key}", json.dumps(value))
 
 
@@ -247,44 +255,6 @@ def _dist() -> Any:
     import torch.distributed
 
     return torch.distributed
-
-
-@contextmanager
-def watched() -> Iterator[None]:
-    """What torch says when another process is gone becomes `Lost`."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not _LOST.search(f"{type(error).__name__}: {error}"):
-            raise
-        raise Lost(
-            "another process of the group was lost",
-            where=str(error).splitlines()[0][:120],
-            fix="see what it said, if it could; the same command continues from the newest checkpoint",
-        ) from error
-
-
-# ---------------------------------------------------------------- failures in words
-
-
-def described(error: BaseException) -> dict[str, Any]:
-    """A failure as JSON."""
-    if not isinstance(error, XferError):
-        what = f"{type(error).__name__}: {error}"
-        return {"kind": "", "what": what, "where": "", "fix": "", "status": int(ExitStatus.INTERNAL)}
-    kind, status = type(error).__name__, int(error.status)
-    return {"kind": kind, "what": error.what, "where": error.where, "fix": error.fix, "status": status}
-
-
-def rebuilt(about: Mapping[str, Any], rank: int = 0) -> XferError:
-    """The failure that `described` put into words; a follower's says its rank."""
-    known = {"Lost": Lost, **vars(errors)}
-    kind = known.get(about["kind"])
-    plain = isinstance(kind, type) and issubclass(kind, XferError) and kind.__init__ is XferError.__init__
-    what = f"rank {rank}: {about['what']}" if rank else str(about["what"])
-    error = (kind if plain else XferError)(what, about["where"], about["fix"])  # type: ignore[misc]
-    error.status = ExitStatus(about["status"])
-    return error
 
 
 # ---------------------------------------------------------------- beginning and end
@@ -338,10 +308,17 @@ def _joined(here: Place) -> Group:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
-    store, rank, world = next(iter(rendezvous("env://", timeout=timedelta(minutes=10))))
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-    apart = PrefixStore("group", store)
-    _dist().init_process_group(backend, store=apart, rank=rank, world_size=world, timeout=TIMEOUT)
+    try:
+        store, rank, world = next(iter(rendezvous("env://", timeout=MEETING)))
+        apart = PrefixStore("group", store)
+        _dist().init_process_group(backend, store=apart, rank=rank, world_size=world, timeout=TIMEOUT)
+    except (RuntimeError, ValueError) as error:  # those of the store and the network are RuntimeErrors
+        raise UserError(
+            f"process {here.rank} of {here.world} does not find the others: {str(error).splitlines()[0][:160]}",
+            f"MASTER_ADDR={os.environ.get('MASTER_ADDR', '')} MASTER_PORT={os.environ.get('MASTER_PORT', '')}",
+            "start all of them with torchrun or srun, or unset RANK and WORLD_SIZE for a single one",
+        ) from error
     return Group(rank, world, store)
 
 
