@@ -5,11 +5,11 @@ import pytest
 
 from tests.compare import stores
 from tests.compare.grid import LABELS, TARGETS, TRAINING, grid, row
-from tests.compare.test_statistics import coverage
+from tests.compare.test_statistics import coverage, paired_test
 from xfer import bootstrap
 from xfer.core.compare.comparison import compare
 from xfer.core.compare.evidence import Evidence
-from xfer.core.compare.paired import paired_test, paired_tests
+from xfer.core.compare.paired import paired_tests
 from xfer.core.compare.significance import Procedure, checked_procedure
 from xfer.core.compare.statistics import holm
 from xfer.core.data.load import load_examples
