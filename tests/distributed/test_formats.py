@@ -1,5 +1,6 @@
 """Every format, cut of a step, pooling and kind of encoder gives the weights of one process in two and in three."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.distributed.conftest import farthest, flags, several
 from xfer import commands
+from xfer.core.errors import Stopped
 from xfer.testing.encoders import Kind
 
 WAYS = ("ddp", "fsdp")
@@ -57,6 +59,30 @@ def test_three_processes_into_which_nothing_divides(model: Path, tmp_path: Path)
     for way in WAYS:
         assert [rank[way]["rows"] for rank in ranks] == [rows] * 3
         assert farthest(tmp_path / "one", tmp_path / way) < 1e-6
+
+
+@pytest.mark.slow
+def test_a_checkpoint_goes_from_one_process_to_shards_to_replicas_and_back(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = {"train.keep": "best", "train.eval_every": 2, "train.snapshots": 2, "engine.checkpoint_seconds": 0}
+    commands.run(**_flags(model, tmp_path / "one", PLAIN, best))
+    store = tmp_path / "store"
+    monkeypatch.setenv("XFER_TEST_SIGNAL", "target:2:TERM")
+    with pytest.raises(Stopped):
+        commands.run(**_flags(model, store, PLAIN, best))
+    monkeypatch.delenv("XFER_TEST_SIGNAL")
+    shards = _flags(model, store, PLAIN, {**best, "engine.parallel": "fsdp"})
+    calls = [
+        ("shards", "run", shards, {"XFER_TEST_SIGNAL": "target:3:TERM"}),
+        ("replicas", "run", _flags(model, store, PLAIN, best), {"XFER_TEST_SIGNAL": "target:4:TERM"}),
+        ("end", "run", shards, {}),
+    ]
+    for rank in several(calls, tmp_path):
+        assert [told["status"] for told in rank.values()] == [75, 75, 0], rank
+    assert farthest(tmp_path / "one", store) < 1e-6
+    infos = [json.loads(path.read_text()) for path in store.glob("phases/*/phase.json")]
+    assert [info["processes"] for info in infos if info["does"] == "train"] == [[1, 2, 2, 2]]
 
 
 def _flags(
