@@ -53,6 +53,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Python:
         name: value for name, value in os.environ.items() if not name.startswith(("XFER_", "PYTHONPATH"))
     }
     environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PIP_NO_INDEX": "1"}
+    environment["XFER_CACHE"] = str(folder.parent / "cache")
 
     def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
