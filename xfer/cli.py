@@ -27,6 +27,7 @@ from xfer import (
     verbosity,
 )
 from xfer.core.engine.place import place
+from xfer.core.engine.signals import StopFlag
 from xfer.core.errors import ExitStatus, UserError, XferError, printable
 from xfer.core.manager import PluginManager
 from xfer.core.settings import RunSettings, parse_assignments
@@ -389,6 +390,8 @@ def main() -> None:
     """Entry point of the console script."""
     if place().rank:  # rank 0 of a group speaks for it
         sys.stdout = io.StringIO()
+    if place().world > 1:  # launchers send SIGTERM when one process fails, which must not cut short what others say
+        StopFlag().__enter__()
     try:
         status = run_command(sys.argv[1:])
     except Exception:

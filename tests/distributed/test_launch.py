@@ -18,6 +18,7 @@ from xfer import launching
 from xfer.core.batches.sampling import dealt
 from xfer.core.engine.failures import Lost, described, rebuilt
 from xfer.core.engine.place import Place, place, slurm_address
+from xfer.core.engine.signals import StopFlag
 from xfer.core.errors import NonFinite, UnknownName, UserError
 from xfer.core.settings import RunSettings, load_settings
 from xfer.testing.pytest_plugin import Outcome
@@ -142,6 +143,16 @@ def test_a_leading_process_without_a_last_word_was_lost(tmp_path: Path, monkeypa
     monkeypatch.setattr(sys, "executable", "/bin/true")
     with pytest.raises(Lost, match="ended without a word"):
         launching.launch(RunSettings(launcher="torchrun", nproc=2, store=tmp_path), ())
+
+
+def test_a_signal_between_two_stretches_of_a_command_counts_in_the_next() -> None:
+    with StopFlag() as outer:
+        with StopFlag() as first:
+            assert not first.requested
+        os.kill(os.getpid(), signal.SIGTERM)
+        with StopFlag() as second:
+            assert second.requested
+        assert outer.signal == signal.SIGTERM
 
 
 # ---------------------------------------------------------------- whole launches

@@ -11,7 +11,7 @@ class StopFlag:
     """Within the block, SIGTERM, SIGINT and SIGUSR1 set `requested`; a second Ctrl-C raises KeyboardInterrupt.
 
     The handlers from before are back after the block. Outside the main thread, where Python allows no
-    handlers, the flag stays unset.
+    handlers, the flag stays unset. What came to a flag around this one counts.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,9 @@ class StopFlag:
         if threading.current_thread() is threading.main_thread():
             for number in ASKING:
                 self._before[number] = signal.signal(number, self._note)
+            outer = getattr(self._before[signal.SIGTERM], "__self__", None)
+            if isinstance(outer, StopFlag):
+                self.signal = outer.signal
         return self
 
     def __exit__(
