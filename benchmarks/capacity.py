@@ -1,7 +1,7 @@
 """What the paper's whole experiment costs, and how long it takes on 8, 64 or 512 cards under several schedulers.
 
     python benchmarks/capacity.py [--seeds 5] [--cards 1,8,64,512] [--split all=8]
-    python benchmarks/capacity.py --store runs --run NAME --cards 1,2
+    python benchmarks/capacity.py --store runs --run NAME --cards 1,2 [--start 6]
 
 The first form plans the experiment with the engine's own planner (eleven start points, nine targets, preset
 `paper`), takes the published numbers of rows, and turns steps into seconds by two measured rates. The second takes
@@ -147,7 +147,7 @@ def traffic(jobs: Sequence[Job]) -> tuple[float, float]:
 
 
 def recorded(store: Path, run: str) -> list[Job]:
-    """The phases of a stored run with the seconds that each of its jobs took."""
+    """The phases that a stored run computed, with the seconds that each took, as its progress file has them."""
     folder = store / "runs" / run
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     took = durations(folder)
@@ -253,10 +253,12 @@ def main() -> None:
     parser.add_argument("--split", default="", help="NAME=N: phases whose name holds NAME on N cards each")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--run", default="")
+    parser.add_argument("--start", type=float, default=0.0, help="seconds a job of the stored run needs to begin")
     given = parser.parse_args()
     cards = [int(number) for number in given.cards.split(",")]
     if given.store:
-        show(recorded(given.store, given.run), cards, 1.0, "s")
+        jobs = [replace(job, seconds=job.seconds + given.start) for job in recorded(given.store, given.run)]
+        show(jobs, cards, 1.0, "s")
         return
     jobs = experiment(given.seeds)
     kinds: dict[str, list[float]] = {}
