@@ -13,7 +13,8 @@ SEEDS = (0, 1, 2)
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     store = tmp_path_factory.mktemp("gates") / "runs"
-    return xfer.run(["none", "english-stilts"], seeds=SEEDS, store=store).results
+    targets = ["mini-xnli", "mini-udpos", "mini-panx", "mini-tatoeba", "mini-bucc"]
+    return xfer.run(["none", "english-stilts"], target=targets, seeds=SEEDS, store=store).results
 
 
 def zero_shot(rows, label, task, metric, column="value"):
