@@ -4,7 +4,7 @@ import io
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from xfer import (
     config_commands,
     data_commands,
     doctor,
+    flags,
     grid_commands,
     listings,
     mistakes,
@@ -28,9 +29,8 @@ from xfer import (
 )
 from xfer.core.engine.place import place
 from xfer.core.engine.signals import StopFlag
-from xfer.core.errors import ExitStatus, UserError, XferError, printable
+from xfer.core.errors import ExitStatus, XferError, printable
 from xfer.core.manager import PluginManager
-from xfer.core.settings import RunSettings, parse_assignments
 from xfer.options import (
     DataRootOption,
     DeviceOption,
@@ -169,14 +169,14 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Train and evaluate: pretrained model, intermediate task, target task, zero-shot in every language."""
-    flags = _run_flags(locals())
+    given = flags.settings_of(locals())
     from xfer import commands, launching, progress, summary
 
     passed = (["--json"] if json_ else []) + (["--quiet"] if quiet else [])
-    told = None if dry_run else launching.launched(flags, config, passed)
+    told = None if dry_run else launching.launched(given, config, passed)
     if told is not None:
         raise typer.Exit(told["status"])
-    prepared = commands.prepare(flags, config, progress.reporter(quiet or dry_run))
+    prepared = commands.prepare(given, config, progress.reporter(quiet or dry_run))
     if dry_run:
         print(summary.plan_json(prepared) if json_ else summary.plan_text(prepared), end="")
         return
@@ -205,13 +205,10 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Score a checkpoint without training."""
+    given = flags.settings_of(locals())
     from xfer import commands, progress, summary
 
-    options = _given(
-        suite=suite, target=_split(target), language=_split(language), limit=_limit(limit), set=_set(set_),
-        data_root=data_root, store=store, name=name, device=device, plugin=_tuple(plugin),
-    )  # fmt: skip
-    result = commands.evaluate(checkpoint, layers=layers, reporter=progress.reporter(quiet), **options)
+    result = commands.evaluate(checkpoint, layers=layers, reporter=progress.reporter(quiet), **given)
     summary.finish(result, json_, mixed=bool(layers))
 
 
@@ -251,8 +248,8 @@ def compare(
     from xfer.core.storage import files
 
     comparison = results.compare(
-        *(places or ()), baseline=baseline, mixed=mixed, strategy=strategy or (), target=_split(target) or (),
-        language=_split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
+        *(places or ()), baseline=baseline, mixed=mixed, strategy=strategy or (), target=flags.split(target) or (),
+        language=flags.split(language) or (), by=by, metric=metric, test=test, correct=correct, alpha=alpha,
         against=against,
     )  # fmt: skip
     chosen = "json" if json_ else format
@@ -276,8 +273,8 @@ def pretrain(
     """Make a suite's own checkpoint from generated text (the one that ships, for suite mini)."""
     from xfer import commands, progress
 
-    options = _given(suite=suite, seeds=(seed,), store=store, device=device)
-    model = commands.pretrain(output, reporter=progress.reporter(quiet), **options)
+    given = flags.settings_of({"suite": suite, "seeds": str(seed), "store": store, "device": device})
+    model = commands.pretrain(output, reporter=progress.reporter(quiet), **given)
     facts = {"folder": str(model.folder), "fingerprint": model.fingerprint}
     print(json.dumps(facts) if json_ else f"{model.folder} {model.fingerprint}")
 
@@ -296,54 +293,7 @@ def run_flags(arguments: Sequence[str]) -> tuple[dict[str, Any], Path | None]:
     """Settings that options of `xfer run` give, and the file of its --config."""
     command: Any = typer.main.get_command(app)
     given: dict[str, Any] = command.commands["run"].make_context("xfer run", list(arguments)).params
-    return _run_flags(given), given["config"] and Path(given["config"])
-
-
-def _run_flags(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by name, of what the options of `xfer run` were given."""
-    read: Mapping[str, Callable[[Any], Any]] = {
-        "strategy": _tuple, "target": _split, "intermediate": _tuple, "language": _split, "seeds": _seeds,
-        "limit": _limit, "set": _set, "plugin": _tuple, "tracker": _split,
-    }  # fmt: skip
-    named = {("set" if name == "set_" else name): value for name, value in options.items()}
-    return _given(
-        **{name: read.get(name, _same)(value) for name, value in named.items() if name in RunSettings.model_fields}
-    )
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
-    return tuple(values) if values else None
-
-
-def _split(values: Sequence[str] | None) -> tuple[str, ...] | None:
-    return tuple(part for value in values for part in value.split(",")) if values else None
-
-
-def _set(values: Sequence[str] | None) -> Mapping[str, Any] | None:
-    return parse_assignments(values, "--set") if values else None
-
-
-def _seeds(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UserError(
-            f"--seeds {text!r} is not a list of whole numbers", fix="for example --seeds 0,1,2"
-        ) from None
-
-
-def _limit(text: str | None) -> Mapping[str, Any] | None:
-    return parse_assignments(text.split(","), "--limit", "train=1000,dev=200,test=200") if text else None
+    return flags.settings_of(given), given["config"] and Path(given["config"])
 
 
 @cache

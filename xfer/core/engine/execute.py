@@ -61,15 +61,9 @@ def execute(plan: Plan, run: Run) -> Outcome:
 
     Raises the errors in FATAL; other failures are recorded and leave their cells empty.
     """
-    run.store.sweep()
-    for problem in plan.problems:
-        run.tell(problem)
-    needed = phases_to_run(plan, run)
-    for problem in run.store.problems:
-        run.tell(problem)
+    needed = begin(plan, run)
     outcome = Outcome(rows=[], problems=run.problems)
     pending = set(needed)
-    run.reporter.run_started(plan.phases)
     for position, planned in enumerate(plan.phases, start=1):
         if planned.id not in needed:
             outcome.reused += 1
@@ -100,6 +94,18 @@ def execute(plan: Plan, run: Run) -> Outcome:
         release_weights(plan, run, done=plan.phases[:position], pending=pending)
     outcome.rows = result_rows(plan, run, outcome.failed)
     return outcome
+
+
+def begin(plan: Plan, run: Run) -> set[str]:
+    """Clear up after crashes, tell what is known to be wrong, and say which phases must be computed (ids)."""
+    run.store.sweep()
+    for problem in plan.problems:
+        run.tell(problem)
+    needed = phases_to_run(plan, run)
+    for problem in run.store.problems:
+        run.tell(problem)
+    run.reporter.run_started(plan.phases)
+    return needed
 
 
 def phases_to_run(plan: Plan, run: Run) -> set[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xfer.core.engine.execute import Outcome, phases_to_run, release_weights, result_rows
+from xfer.core.engine.execute import Outcome, begin, release_weights, result_rows
 from xfer.core.errors import ExitStatus, Stopped, XferError
 from xfer.core.grid.graph import Waits, by_dependants, dependants, ready, waits
 from xfer.core.grid.jobs import Ended, Executor, JobReport, make_job, read_report, report_file
@@ -38,13 +38,7 @@ def drive(plan: Plan, run: Run, executor: Executor) -> Outcome:
 
     Raises Stopped when a stop is asked for: jobs under way have saved their state by then.
     """
-    run.store.sweep()
-    for problem in plan.problems:
-        run.tell(problem)
-    needed = phases_to_run(plan, run)
-    for problem in run.store.problems:
-        run.tell(problem)
-    run.reporter.run_started(plan.phases)
+    needed = begin(plan, run)
     outcome = Outcome(rows=[], problems=run.problems)
     for planned in plan.phases:
         if planned.id not in needed:
