@@ -300,15 +300,16 @@ def on_config(config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """mkdocs asks for this: links to files that are not on the site become their names.
 
-    These are files of the repository outside docs/, and a report in Markdown, whose page would bear its sister's
-    name. A link to a file that is not there stays, and fails the build.
+    These are files of the repository outside docs/, and reports in Markdown, whose pages would bear their sisters'
+    names. A link to a file that is not there stays, and fails the build.
     """
 
     def named(link: re.Match[str]) -> str:
         target = (ROOT / "docs" / link[2].partition("#")[0]).resolve()
         outside = target.is_file() and (ROOT / "docs") not in target.parents
+        report = target.is_file() and re.fullmatch(r"examples/\w+\.md", link[2])
         told = target.relative_to(ROOT) if target.is_relative_to(ROOT) else target.name
-        return f"{link[1]} (`{told}`)" if outside or link[2] == "examples/compare.md" else link[0]
+        return f"{link[1]} (`{told}`)" if outside or report else link[0]
 
     return re.sub(r"\[([^\]]+)\]\(([^)\s:]+)\)", named, markdown)
 
