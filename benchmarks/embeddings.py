@@ -1,6 +1,6 @@
 """Sentence embeddings for retrieval on one CPU thread, beside the XTREME reference's way and length-sorted batches.
 
-    python benchmarks/embeddings.py [--repeats 5]
+    python benchmarks/embeddings.py [--repeats 5] [--products torch]
 
 The reference (`third_party/evaluate_retrieval.py` of google-research/xtreme) runs batches of 100 in the file's
 order, pools every layer over the mask and copies all of them to the host; its evaluation then reads one layer.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch  # noqa: TID253
 from transformers import XLMRobertaConfig, XLMRobertaModel  # noqa: TID253
-from workloads import SMALL, encoder, features, in_turn, one_thread, padded, report, sequences, task
+from workloads import SMALL, asked, encoder, features, in_turn, padded, report, sequences, task
 
 from xfer.core.batches.features import Column
 from xfer.core.encoders.device import Device
@@ -49,9 +49,9 @@ def mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (states * inside).sum(1) / inside.sum(1)
 
 
-def compare(kind: str, count: int, repeats: int) -> bool:
+def compare(kind: str, count: int, options: argparse.Namespace) -> bool:
     """Time all ways in turn for one kind of lengths and print a table; whether the bars are met."""
-    own, peer, stopped = encoder().eval(), model(), model(LAYER)
+    own, peer, stopped = encoder(options.products).eval(), model(), model(LAYER)
     code = Retrieval(task("retrieval"), (), RetrievalOptions())
     data = features(kind, count, SMALL["vocab_size"], side=Column("item", np.zeros(count, np.int64)))
     rows = sequences(data, range(count))
@@ -91,7 +91,7 @@ def compare(kind: str, count: int, repeats: int) -> bool:
             "HF, length-sorted, all layers": by_length(peer),
             f"HF, length-sorted, stopped at layer {LAYER}": by_length(stopped),
         },
-        repeats,
+        options.repeats,
     )
     met = report(f"Embeddings of {count} sentences, lengths as in {kind}", found, "xfer", BARS)
     difference = abs(kept["xfer"] - kept["reference"]).max()
@@ -101,11 +101,8 @@ def compare(kind: str, count: int, repeats: int) -> bool:
 
 def main() -> int:
     """Two kinds of lengths."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
-    one_thread()
-    met = [compare(kind, count, repeats) for kind, count in (("tatoeba", 300), ("bucc", 150))]
+    options = asked(5)
+    met = [compare(kind, count, options) for kind, count in (("tatoeba", 300), ("bucc", 150))]
     return 0 if all(met) else 1
 
 

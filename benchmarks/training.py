@@ -1,6 +1,6 @@
 """Training on NLI-like lengths on one CPU thread: xfer's own step beside the padding policies of its peers.
 
-    python benchmarks/training.py [--repeats 7]
+    python benchmarks/training.py [--repeats 7] [--products torch]
 
 All ways: the same 12 × 384 encoder and head in the same torch, 32 examples in a step, dropout, clipping, fused
 AdamW. The peers run transformers' `XLMRobertaForSequenceClassification` under `sdpa`. Length grouping takes batches
@@ -8,7 +8,6 @@ from `LengthGroupedSampler`'s own function, evenly spaced by length over all of 
 which xfer does not do.
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 
@@ -20,12 +19,12 @@ from workloads import (
     LABELS,
     PAD,
     SMALL,
+    asked,
     classification,
     collator,
     encoder,
     features,
     in_turn,
-    one_thread,
     padded,
     report,
     sequences,
@@ -33,6 +32,7 @@ from workloads import (
 
 from xfer.core.batches.sampling import Schedule
 from xfer.core.encoders.device import Device
+from xfer.core.encoders.linear import Products
 from xfer.core.engine.job import Job, Part, State
 from xfer.core.engine.optimizers import make_optimizer
 from xfer.core.engine.step import take_step
@@ -45,9 +45,9 @@ SETTINGS = TrainSettings(learning_rate=1e-5, batch_size=BATCH)
 DATA = features("mnli", EXAMPLES, SMALL["vocab_size"])
 
 
-def own_way(batches: list[np.ndarray]) -> Callable[[int], int]:
+def own_way(batches: list[np.ndarray], products: Products) -> Callable[[int], int]:
     """The engine's step."""
-    code, model = classification(), encoder()
+    code, model = classification(), encoder(products)
     model.train()
     head = code.head(model.shape).train()
     parameters = {f"encoder.{name}": p for name, p in model.named_parameters()}
@@ -92,10 +92,8 @@ def peer_way(batches: list[np.ndarray], width: int | None) -> Callable[[int], in
 
 def main() -> int:
     """Time all ways in turn and print a table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
-    one_thread()
+    options = asked(7)
+    repeats = options.repeats
     order = np.random.default_rng(3).permutation(EXAMPLES)
     drawn = [order[start : start + BATCH] for start in range(0, EXAMPLES, BATCH)]
     torch.manual_seed(0)
@@ -107,7 +105,7 @@ def main() -> int:
     print(f"real tokens in a dynamically padded batch: {np.mean(real):.2f}")
     found = in_turn(
         {
-            "xfer": own_way(drawn),
+            "xfer": own_way(drawn, options.products),
             "padded to 128": peer_way(drawn, 128),
             "HF Trainer, dynamic padding": peer_way(drawn, None),
             "HF Trainer, length grouping": peer_way(spaced, None),

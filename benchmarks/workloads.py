@@ -5,18 +5,23 @@ cut at 128, SQuAD windows 175 / 190 cut at 384, Tatoeba 14 / 16, BUCC 28 / 30). 
 here depends on them.
 """
 
+import argparse
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import get_args
 
 import numpy as np
 import torch  # noqa: TID253
+from torch.nn.functional import linear as torch_product  # noqa: TID253
 
 from xfer.core.batches.batching import Collator
 from xfer.core.batches.features import Column, Features
+from xfer.core.encoders.device import Device
 from xfer.core.encoders.encoder import Encoder
+from xfer.core.encoders.linear import Products, is_right, set_products
+from xfer.core.encoders.linear import product as onednn_product
 from xfer.core.formats import ClassificationOptions
 from xfer.core.formats.classification import Classification
 from xfer.core.records import TaskSpec
@@ -92,11 +97,12 @@ def classification() -> Classification:
     return Classification(task("classification"), LABELS, ClassificationOptions())
 
 
-def encoder(**changes: Any) -> Encoder:
-    """The small encoder with random weights."""
+def encoder(products: Products = "auto") -> Encoder:
+    """The small encoder with random weights, as the engine loads one."""
     torch.manual_seed(0)
-    made = Encoder.from_config({**SMALL, **changes})
+    made = Encoder.from_config(SMALL)
     assert made.stream
+    set_products(made, Device(torch.device("cpu"), "float32"), products)
     return made
 
 
@@ -105,14 +111,14 @@ def collator(data: Features, device: str = "cpu") -> Collator:
     return Collator(data, PAD, 2, device, sort=device == "cpu")
 
 
-def matmul_rate(seconds: float = 1.0) -> float:
+def matmul_rate(product: Callable[..., torch.Tensor] = torch_product, seconds: float = 1.0) -> float:
     """GFLOP/s of a float32 product of 1024 × 384 × 1536 on the threads that are set, the best in a second."""
-    one, two = torch.randn(1024, 384), torch.randn(384, 1536)
+    one, two = torch.randn(1024, 384), torch.randn(1536, 384)
     best, end = math.inf, time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.process_time()
         for _ in range(4):
-            one @ two
+            product(one, two, None)
         best = min(best, (time.process_time() - started) / 4)
     return 2 * 1024 * 384 * 1536 / best / 1e9
 
@@ -153,4 +159,15 @@ def report(title: str, found: Mapping[str, list[tuple[float, int]]], own: str, b
 def one_thread() -> None:
     """One thread for torch and for the tokeniser, and say what the machine multiplies."""
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, one thread, float32 matrix product {matmul_rate():.0f} GFLOP/s")
+    rates = f"{matmul_rate(torch_product):.0f} GFLOP/s by the library that torch calls"
+    rates += f", {matmul_rate(onednn_product):.0f} by oneDNN" if is_right() else ""
+    print(f"torch {torch.__version__}, one thread, float32 matrix product {rates}")
+
+
+def asked(repeats: int) -> argparse.Namespace:
+    """The command's `--repeats` and `--products`, for one thread."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--products", choices=get_args(Products), default="auto", help="xfer's engine.products")
+    one_thread()
+    return parser.parse_args()

@@ -1,13 +1,12 @@
 """Zero-shot classification of several languages on one CPU thread: one stream, beside padded batches.
 
-    python benchmarks/zeroshot.py [--repeats 5]
+    python benchmarks/zeroshot.py [--repeats 5] [--products torch]
 
 Eight languages whose lengths differ by a factor of up to two, 16 pairs each. Peers: HF Trainer.predict's default
 (dynamic batches of 8, language by language, in the order of the file), and padding to 128 (jiant and the XTREME
 reference; batches of 32). All compute the same logits.
 """
 
-import argparse
 import sys
 
 import numpy as np
@@ -17,11 +16,11 @@ from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification  
 from workloads import (
     LABELS,
     SMALL,
+    asked,
     classification,
     encoder,
     features,
     in_turn,
-    one_thread,
     padded,
     report,
     sequences,
@@ -43,12 +42,10 @@ def language(number: int) -> Features:
 
 def main() -> int:
     """Time all ways in turn and print a table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
-    one_thread()
+    options = asked(5)
+    repeats = options.repeats
     parts = [language(number) for number in range(LANGUAGES)]
-    code, own = classification(), encoder().eval()
+    code, own = classification(), encoder(options.products).eval()
     head = code.head(own.shape).eval()
     torch.manual_seed(0)
     config = XLMRobertaConfig(**SMALL, num_labels=len(LABELS), attn_implementation="sdpa")

@@ -13,6 +13,7 @@ import torch  # noqa: TID253
 from torch import nn  # noqa: TID253
 
 from xfer.core.encoders.encoder import Encoder
+from xfer.core.encoders.linear import set_products
 from xfer.core.encoders.models import has_lm_head
 from xfer.core.encoders.pooling import LAST, make_pooling
 from xfer.core.errors import UserError
@@ -46,12 +47,15 @@ def origin(planned: PlannedPhase, run: Run) -> Path:
 
 def read_encoder(folder: Path, run: Run, with_lm_head: bool = False) -> Encoder:
     """The encoder of a folder, as the engine's settings want it read."""
-    return Encoder.load(
+    engine = run.settings.engine
+    encoder = Encoder.load(
         folder,
-        attention="padded" if run.settings.engine.padding == "max" else "auto",
-        allow_pickle=run.settings.engine.allow_pickle,
+        attention="padded" if engine.padding == "max" else "auto",
+        allow_pickle=engine.allow_pickle,
         with_lm_head=with_lm_head,
     )
+    set_products(encoder, run.device, engine.products)
+    return encoder
 
 
 def load_encoder(planned: PlannedPhase, run: Run, with_lm_head: bool = False) -> Encoder:
