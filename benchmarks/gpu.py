@@ -115,13 +115,15 @@ def table(title: str, tokens: int, found: Mapping[str, Timed | list[float]], bar
 # ---------------------------------------------------------------- training
 
 
-def own_training(data: Features, batches: list[np.ndarray], device: Device) -> Callable[[], None]:
+def own_training(data: Features, batches: list[np.ndarray], device: Device, compiled: bool) -> Callable[[], None]:
     """The engine's recorded steps, with the compact embedding."""
     code = classification()
     torch.manual_seed(0)
     with torch.device(DEVICE):
         model = Encoder.from_config(LARGE).train()
         head = code.head(model.shape).train()
+    if compiled:
+        model.compile_layers()
     compact = CompactTable(model, occurring([data.tokens], [1, 2], LARGE["vocab_size"]))
     parameters = {f"encoder.{name}": p for name, p in model.named_parameters()}
     parameters |= {f"heads.benchmark.{name}": p for name, p in head.named_parameters()}
@@ -174,7 +176,7 @@ def peer_training(
     return steps
 
 
-def training(kind: str, device: Device, repeats: int, rate: float) -> None:
+def training(kind: str, device: Device, repeats: int, rate: float, compiled: bool) -> None:
     """Steps of 32: ways that fit on the card together run in turn."""
     cut = 128 if kind == "mnli" else 384
     data = features(kind, BATCH * STEPS, OCCURRING)
@@ -182,7 +184,7 @@ def training(kind: str, device: Device, repeats: int, rate: float) -> None:
     batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
     tokens = len(data.tokens)
     ways: dict[str, Callable[[], Callable[[], None]]] = {
-        "xfer": lambda: own_training(data, batches, device),
+        "xfer": lambda: own_training(data, batches, device, compiled),
         "HF Trainer, bf16, dynamic padding": lambda: peer_training(data, batches, None, True, True),
         "HF loop, bf16, dynamic padding, tuned": lambda: peer_training(data, batches, None, True, False),
         f"fp32, padded to {cut}": lambda: peer_training(data, batches, cut, False, False),
@@ -326,6 +328,7 @@ def main() -> int:
     rows = ("mnli", "squad", "embeddings", "zeroshot", "knn", "mlm")
     parser.add_argument("--only", nargs="+", choices=rows, default=list(rows))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="xfer's training with engine.compile=true")
     parser.add_argument("--smoke", action="store_true", help="a tiny model on the processor: no figures")
     options = parser.parse_args()
     if options.smoke:
@@ -339,7 +342,7 @@ def main() -> int:
     print(f"{card}, torch {torch.__version__}, bf16 product {rate:.0f} TFLOP/s")
     for row in options.only:
         if row in ("mnli", "squad"):
-            training(row, device, options.repeats, rate)
+            training(row, device, options.repeats, rate, options.compile)
         elif row in ("embeddings", "zeroshot"):
             inference(row, device, options.repeats)
         elif row == "knn":

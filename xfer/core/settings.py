@@ -59,6 +59,9 @@ class EngineSettings(Record):
     products: Literal["auto", "torch", "onednn"] = "auto"
     """What computes the matrix products of larger linear layers on a CPU in float32: the library that torch calls,
     or oneDNN; "auto": oneDNN on processors with AVX-512 that are not Intel's, where it is twice as fast."""
+    compile: bool = False
+    """Whether torch compiles the layers that are trained, on CUDA with a variable-length kernel: a slower start for
+    somewhat faster steps."""
     cache_tokens: int = Field(500_000, ge=0)
     """Tokenised data of at least so many tokens are kept in the store."""
     checkpoint_seconds: float = Field(300.0, ge=0)

@@ -2,7 +2,7 @@
 
 Registered with transformers' `AttentionInterface` under the name `xfer_stream`, so that its own encoder modules
 run on streams. Boundaries travel as keyword arguments under the names that transformers gives them for
-flash attention (`cu_seq_lens_q`, `max_length_q`, …), and as a run list of ours for devices without a kernel
+flash attention (`cu_seq_lens_q`, `max_length_q`, …), and as lengths of our own for devices without a kernel
 for sequences of unlike lengths.
 
 Backends, chosen once per device and precision:
@@ -32,6 +32,19 @@ def runs_of(lengths: Sequence[int]) -> Runs:
     return tuple((sum(1 for _ in same), length) for length, same in groupby(lengths) if length)
 
 
+class Lengths:
+    """The lengths of a stream's sequences. An object, and its runs counted when asked for: compiled layers would be
+    compiled anew for every tuple of other length that they are handed."""
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self._lengths = lengths
+
+    @functools.cached_property
+    def runs(self) -> Runs:
+        """As `runs_of` counts them."""
+        return runs_of(self._lengths)
+
+
 def stream_arguments(cu_seqlens: torch.Tensor, max_seqlen: int, lengths: Sequence[int]) -> dict[str, Any]:
     """Keyword arguments that an encoder passes on to `stream_attention`."""
     return {
@@ -39,7 +52,7 @@ def stream_arguments(cu_seqlens: torch.Tensor, max_seqlen: int, lengths: Sequenc
         "cu_seq_lens_k": cu_seqlens,
         "max_length_q": max_seqlen,
         "max_length_k": max_seqlen,
-        "xfer_runs": runs_of(lengths),
+        "xfer_lengths": Lengths(lengths),
     }
 
 
@@ -143,27 +156,28 @@ def stream_attention(
     scaling: float | None = None,
     cu_seq_lens_q: torch.Tensor | None = None,
     max_length_q: int | None = None,
-    xfer_runs: Runs | None = None,
+    xfer_lengths: Lengths | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """What transformers calls in every layer. [1, heads, T, d] to [1, T, heads, d].
 
     Raises `ValueError` for whatever would silently attend across sequences or to padding: a padded batch, a
-    mask, a missing run list, a sliding window.
+    mask, missing boundaries, a sliding window.
     """
     if query.shape[0] != 1:
         raise ValueError(f"{NAME} takes one stream, not a padded batch of {query.shape[0]} rows")
     if attention_mask is not None:
         raise ValueError(f"{NAME} takes no attention mask: boundaries say what attends to what")
-    if cu_seq_lens_q is None or max_length_q is None or xfer_runs is None:
+    if cu_seq_lens_q is None or max_length_q is None or xfer_lengths is None:
         raise ValueError(f"{NAME} needs the boundaries of the stream's sequences")
     if kwargs.get("sliding_window") is not None:
         raise ValueError(f"{NAME} knows no sliding window")
     if backend(query.device, query.dtype, query.shape[-1]) == "flash":
         return flash_attention(query, key, value, cu_seq_lens_q, max_length_q, dropout, scaling), None
-    if sum(count * length for count, length in xfer_runs) != query.shape[2]:
-        raise ValueError(f"{NAME}: the runs {xfer_runs} do not make up a stream of {query.shape[2]} tokens")
-    return runs_attention(query, key, value, xfer_runs, dropout, scaling), None
+    runs = xfer_lengths.runs
+    if sum(count * length for count, length in runs) != query.shape[2]:
+        raise ValueError(f"{NAME}: the runs {runs} do not make up a stream of {query.shape[2]} tokens")
+    return runs_attention(query, key, value, runs, dropout, scaling), None
 
 
 def _no_mask(

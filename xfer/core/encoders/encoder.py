@@ -198,6 +198,11 @@ class Encoder(nn.Module):
         self.model.gradient_checkpointing_enable({"use_reentrant": False})
         return True
 
+    def compile_layers(self, backend: str = "inductor") -> None:
+        """Let torch compile the layers when they are first run, once for streams of all lengths."""
+        for layer in self.layers:
+            layer.compile(dynamic=True, backend=backend)
+
     def save(self, folder: str | Path, *, with_lm_head: bool | None = None) -> None:
         """Write config.json and model.safetensors for transformers' `AutoModel`.
 

@@ -31,11 +31,15 @@ def way(settings: EngineSettings, device: Device, encoder: Encoder, ranks: int =
         return "plain"
     if settings.step != "auto":
         return settings.step
-    if device.kind != "cuda" or device.dtype != "bfloat16" or not encoder.stream:
-        return "plain"
-    heads = int(encoder.config.num_attention_heads)
-    kernel = attention.backend(device.torch_device, device.torch_dtype, encoder.shape.hidden_size // heads)
-    return "recorded" if kernel == "flash" else "plain"
+    return "recorded" if device.dtype == "bfloat16" and one_kernel(device, encoder) else "plain"
+
+
+def one_kernel(device: Device, encoder: Encoder) -> bool:
+    """Whether attention over a stream is one call of a kernel for sequences of any lengths."""
+    if device.kind != "cuda" or not encoder.stream:
+        return False
+    size = encoder.shape.hidden_size // int(encoder.config.num_attention_heads)
+    return attention.backend(device.torch_device, device.torch_dtype, size) == "flash"
 
 
 def compact_table(

@@ -35,12 +35,12 @@ from xfer.core.engine.inputs import (
     use_examples,
 )
 from xfer.core.engine.job import Job, Part, State
-from xfer.core.engine.optimizers import compact_table, make_optimizer, way
+from xfer.core.engine.optimizers import compact_table, make_optimizer, one_kernel, way
 from xfer.core.engine.parallel import parallel
 from xfer.core.engine.tokenised import tokenised
 from xfer.core.engine.train import resume, seeded_head, train
 from xfer.core.formats.base import FormatCode
-from xfer.core.records import PlannedPhase, TaskSpec, TaskUse
+from xfer.core.records import PlannedPhase, Problem, TaskSpec, TaskUse
 from xfer.core.run import Run
 from xfer.core.storage import checkpoints, files
 from xfer.core.streams import numpy_stream, torch_seeded
@@ -114,6 +114,8 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
     encoder.freeze(shared.frozen_layers)
     if run.settings.engine.padding == "max":
         encoder.pad_to = max(settings.max_length for settings in planned.settings.values())
+    if engine.compile:
+        _compile(encoder, run)
     own = [planned.settings[use.task] for use in phase.uses]
     schedule = Schedule(
         sizes=[len(part.drawn_examples) for part in parts],
@@ -148,6 +150,14 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
     optimizer = make_optimizer(parameters, shared, taken, low)
     recorded = taken == "recorded"
     return Job(planned, encoder, parts, schedule, shared, parameters, optimizer, compact, recorded, shared_out)
+
+
+def _compile(encoder: Encoder, run: Run) -> None:
+    if run.group.world == 1 and one_kernel(run.device, encoder):
+        encoder.compile_layers()
+    else:
+        message = "engine.compile is for one CUDA device with a variable-length kernel: layers run as they are"
+        run.tell(Problem(stage="train", message=message))
 
 
 def _tried(part: Part, encoder: Encoder, run: Run) -> torch.Tensor:
