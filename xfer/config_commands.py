@@ -10,6 +10,7 @@ import typer
 
 from xfer import bootstrap
 from xfer.core import settings as core
+from xfer.core.engine_settings import EngineSettings, TranslationSettings
 from xfer.core.errors import UnknownName, UserError, raise_all
 from xfer.core.field_docs import field_docs
 from xfer.core.plans.start_points import chosen_targets, start_points
@@ -45,7 +46,7 @@ EXAMPLES = {
 """What a field may look like, where its default does not show it."""
 UNSET = {"max_steps": "1000"}
 """The same for training settings that are unset by default."""
-TABLES: dict[str, type[Record]] = {"engine": core.EngineSettings, "translate": core.TranslationSettings}
+TABLES: dict[str, type[Record]] = {"engine": EngineSettings, "translate": TranslationSettings}
 ROLES = ("train", *core.ROLES)
 
 config = typer.Typer(

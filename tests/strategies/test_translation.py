@@ -14,8 +14,8 @@ from xfer.api import Answer, ChoiceExample, LineExample, SpanExample, TaggedExam
 from xfer.core.data.seq2seq import card_licence, translate
 from xfer.core.data.translation import cache_folder, cached, rebuilt, texts_of
 from xfer.core.engine.inputs import load_examples
+from xfer.core.engine_settings import TranslationSettings
 from xfer.core.errors import DataError
-from xfer.core.settings import TranslationSettings
 from xfer.core.storage.store import Store
 
 from .seq2seq import tiny_m2m, tiny_t5

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from xfer.core.encoders.models import fingerprint
+from xfer.core.engine_settings import TranslationSettings
 from xfer.core.errors import UserError
 from xfer.core.languages import LANGUAGES
-from xfer.core.settings import TranslationSettings
 
 _SCRIPTS = {
     "Latin": "Latn", "Cyrillic": "Cyrl", "Arabic": "Arab", "Devanagari": "Deva", "Han": "Hans", "Japanese": "Jpan",

@@ -13,9 +13,9 @@ from xfer.core.encoders.encoder import Encoder
 from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.engine.flat_adamw import FlatAdamW
 from xfer.core.engine.job import Part
+from xfer.core.engine_settings import EngineSettings
 from xfer.core.errors import UserError
 from xfer.core.records import TrainSettings
-from xfer.core.settings import EngineSettings
 
 Way = Literal["plain", "flat", "recorded"]
 
