@@ -21,7 +21,7 @@ from xfer.core.encoders.weights import Pooling, load_encoder, load_head, origin,
 from xfer.core.engine.described import describe
 from xfer.core.engine.inputs import format_code, load_examples, origins, tokeniser
 from xfer.core.engine.predict import predict
-from xfer.core.engine.tokenised import tokenised
+from xfer.core.engine.sets import scored_examples, scored_set, scoring_code
 from xfer.core.errors import PluginError, Stopped
 from xfer.core.formats.base import FormatCode
 from xfer.core.metrics.aggregate import standard_error
@@ -61,7 +61,7 @@ def _evaluate_use(
     planned: PlannedPhase, run: Run, use: TaskUse, folder: Path, info: dict[str, Any]
 ) -> list[dict[str, Any]]:
     task: TaskSpec = run.toolkit.tasks.get(use.task)
-    examples = {code: load_examples(run, task, use.split, code, use.via) for code in use.languages}
+    examples = scored_examples(run, task, use, use.split)
     encoder = load_encoder(planned, run, with_lm_head=task.format == "masked-lm")
     code, head, pooling = head_of_task(task, origin(planned, run), planned.options[use.task], encoder, run)
     layer = _layer(code, encoder)
@@ -71,11 +71,11 @@ def _evaluate_use(
     if run.settings.engine.padding == "max":
         encoder.pad_to = code.options.max_length
     info |= {"stream": encoder.stream, "layer": layer}
-    values = _values(planned, run, code, encoder, head, examples, pooling)
+    values = _values(planned, run, code, encoder, head, examples, pooling, use.split)
     tuned: dict[str, Any] = {}
     if task.tune is not None:
-        dev = {name: load_examples(run, task, task.dev_split, name, use.via) for name in use.languages}
-        dev_values = _values(planned, run, code, encoder, head, dev, pooling)
+        dev = scored_examples(run, task, use, task.dev_split)
+        dev_values = _values(planned, run, code, encoder, head, dev, pooling, task.dev_split)
     if not run.group.leads:
         return []
     if task.tune is not None:
@@ -98,12 +98,10 @@ def head_of_task(
     retrieval none. Raises UserError where the folder has no head for the task.
     """
     heads = stored_heads(folder)
-    owner = task if task.name in heads else run.toolkit.training_task(task)
-    labels = tuple(heads.get(owner.name, {}).get("labels", task.labels))
-    code = format_code(run, task, labels, options)
+    code, owner = scoring_code(task, heads, options, run)
     if task.format == "masked-lm" or not code.trainable:
         return code, encoder.lm_head, _layer(code, encoder)
-    trained = format_code(run, owner, labels, options)
+    trained = format_code(run, owner, code.labels, options)
     return code, *load_head(folder, trained, encoder)
 
 
@@ -125,6 +123,7 @@ def _values(
     head: Any,
     examples: Mapping[str, Sequence[Any]],
     pooling: Pooling,
+    split: str,
 ) -> dict[str, list[Any]]:
     """Prediction values by language, on the leading rank; all languages run as one stream, but texts that are
     mined one by one.
@@ -135,11 +134,11 @@ def _values(
         return {
             name: values
             for language, found in examples.items()
-            for name, values in _values(planned, run, code, encoder, head, {language: found}, pooling).items()
+            for name, values in _values(
+                planned, run, code, encoder, head, {language: found}, pooling, split
+            ).items()
         }
-    length = code.options.max_length
-    words = tokeniser(run)
-    parts = [tokenised(run, words, code, found, length, training=False) for found in examples.values()]
+    parts = [scored_set(code, found, split, name).features(run) for name, found in examples.items()]
     stream, _ = concatenate(parts)
     outputs = predict(
         code,

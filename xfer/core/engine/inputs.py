@@ -1,14 +1,12 @@
-"""Examples and features of a run: what several phases of one process share is loaded once."""
+"""Examples and tokeniser of a run: what several phases of one process share is loaded once."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from xfer.core.batches.features import Features
 from xfer.core.data import load as data
 from xfer.core.data import translation
 from xfer.core.data.sources import revised
 from xfer.core.encoders.tokeniser import Tokeniser
-from xfer.core.engine.tokenised import tokenised
 from xfer.core.errors import DataError, PluginError
 from xfer.core.examples import Row
 from xfer.core.formats.base import FormatCode
@@ -169,28 +167,18 @@ def format_code(run: Run, task: TaskSpec, labels: Sequence[str], options: Any) -
     return implementation(task, tuple(labels), record.options.model_validate(dict(options)))  # type: ignore[no-any-return]
 
 
-def label_names(run: Run, task: TaskSpec, examples: Sequence[Any]) -> tuple[str, ...]:
-    """The task's labels; an open set (CCG) is gathered from the training examples."""
+def label_names(run: Run, task: TaskSpec, examples: Callable[[], Sequence[Any]]) -> tuple[str, ...]:
+    """The task's labels; an open set (CCG) is gathered from the training examples, which else are not asked for."""
     if task.labels or not task.train_languages:
         return task.labels
     gather = getattr(load_object(run.toolkit.formats.get(task.format).implementation), "gather_labels", None)
-    return tuple(gather(examples)) if gather else ()
+    return tuple(gather(examples())) if gather else ()
 
 
 def tokeniser(run: Run) -> Tokeniser:
     """The model's tokeniser."""
     found: Tokeniser = _remembered(run, ("tokeniser",), lambda: Tokeniser.load(run.model.folder))
     return found
-
-
-def training_features(run: Run, code: FormatCode, examples: Sequence[Any], max_length: int) -> Features:
-    """Features of training examples; what cannot be used is counted and told."""
-    features = tokenised(run, tokeniser(run), code, examples, max_length, training=True)
-    for reason, count in features.dropped.items():
-        run.tell(Problem(stage="data", message=f"{code.task.name}: {count} training examples dropped: {reason}"))
-    if features.item_count == 0:
-        raise DataError(f"{code.task.name}: no training example is left", where="after tokenisation")
-    return features
 
 
 def _remembered(run: Run, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

@@ -1,8 +1,7 @@
 """Core's answer to `does="train"`: prepare a job, run the loop, commit the weights."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,22 +24,14 @@ from xfer.core.encoders.weights import (
     write_weights,
 )
 from xfer.core.engine.described import describe
-from xfer.core.engine.inputs import (
-    format_code,
-    label_names,
-    load_examples,
-    origins,
-    tokeniser,
-    training_features,
-    use_examples,
-)
+from xfer.core.engine.inputs import origins, tokeniser, use_examples
 from xfer.core.engine.job import Job, Part, State
 from xfer.core.engine.optimizers import compact_table, make_optimizer, one_kernel, way
 from xfer.core.engine.parallel import parallel
-from xfer.core.engine.tokenised import tokenised
+from xfer.core.engine.sets import training_features, training_sets
 from xfer.core.engine.train import resume, seeded_head, train
 from xfer.core.formats.base import FormatCode
-from xfer.core.records import PlannedPhase, Problem, TaskSpec, TaskUse
+from xfer.core.records import PlannedPhase, Problem, TaskUse
 from xfer.core.run import Run
 from xfer.core.storage import checkpoints, files
 from xfer.core.streams import numpy_stream, torch_seeded
@@ -105,7 +96,7 @@ def prepare(planned: PlannedPhase, run: Run) -> Job:
     tasks = {use.task: run.toolkit.tasks.get(use.task) for use in phase.uses}
     trained = [use for use in phase.uses if not use.counts_only]
     encoder = load_encoder(planned, run, with_lm_head=any(tasks[use.task].format == "masked-lm" for use in trained))
-    parts = _parts(planned, run, encoder, tasks)
+    parts = _parts(planned, run, encoder)
     shared = planned.settings[""]
     engine, device, ranks = run.settings.engine, run.device, run.group.world
     in_shards = ranks > 1 and engine.parallel == "fsdp"
@@ -188,19 +179,13 @@ def head_weights(job: Job) -> dict[str, torch.Tensor]:
     }
 
 
-def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str, TaskSpec]) -> list[Part]:
+def _parts(planned: PlannedPhase, run: Run, encoder: Encoder) -> list[Part]:
     """One part for each use. Uses of the same task (in several languages, or made otherwise) share a head."""
-    uses = planned.phase.uses
-    examples = [use_examples(run, tasks[use.task], use) for use in uses]
     heads: dict[str, tuple[nn.Module | None, Pooling]] = {}
     parts = []
-    for use, own in zip(uses, examples, strict=True):
-        task = tasks[use.task]
-        same = [found for other, found in zip(uses, examples, strict=True) if other.task == use.task]
-        labels = label_names(run, task, list(chain.from_iterable(same)))
-        code = format_code(run, task, labels, planned.options[use.task])
-        settings = planned.settings[use.task]
-        features = training_features(run, code, own, settings.max_length)
+    for use, rows, dev in training_sets(planned, run):
+        code = rows.code
+        features = training_features(run, rows)
 
         def collate(features: Features) -> Collator:
             return Collator(
@@ -216,15 +201,12 @@ def _parts(planned: PlannedPhase, run: Run, encoder: Encoder, tasks: Mapping[str
         parts.append(part)
         if use.counts_only:
             continue
-        part.changed = _changes(planned, run, code, own, features, collate)
-        first = use.task not in heads
-        if first:
+        part.changed = _changes(planned, run, code, rows.examples, features, collate)
+        if use.task not in heads:
             heads[use.task] = _head(planned, run, encoder, code)
         part.head, part.pooling = heads[use.task]
-        if first and settings.keep == "best" and task.format != "masked-lm":
-            dev = load_examples(run, task, task.dev_split, "en")[: settings.dev_limit]
-            part.dev_features = tokenised(run, tokeniser(run), code, dev, settings.max_length, training=False)
-            part.dev_examples = dev
+        if dev is not None:
+            part.dev_features, part.dev_examples = dev.features(run), dev.examples
     return parts
 
 
