@@ -79,7 +79,7 @@ class Store:
     root: Path
     problems: list[Problem] = field(default_factory=list)
     """Phases that were moved aside because they were damaged."""
-    _verified: dict[str, object] = field(default_factory=dict, repr=False)
+    _verified: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     # ------------------------------------------------------------ phases
 
