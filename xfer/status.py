@@ -109,7 +109,8 @@ class Recorder(Reporter):
 
     def __init__(self, inner: Reporter, path: Path, **more: Any) -> None:
         self._inner, self._path, self.more = inner, path, more
-        self._phases: dict[str, Measure] = {}
+        self._phases: dict[str, dict[str, Any]] = {}
+        """As they are written: a run may have thousands."""
         self._started, self._written = time.time(), 0.0
 
     def run_started(self, phases: Sequence[PlannedPhase]) -> None:
@@ -141,7 +142,7 @@ class Recorder(Reporter):
     def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
         """Written at once, unless it was found in the store."""
         self._inner.phase_finished(planned, seconds, reused)
-        before = self._phases.get(planned.id, Measure())
+        before = Measure.model_validate(self._phases.get(planned.id, {}))
         kept = (
             {"state": "reused"} if reused else {"state": "done", "seconds": round(seconds, 3), "seconds_left": None}
         )
@@ -159,29 +160,28 @@ class Recorder(Reporter):
     def close(self) -> None:
         """The run is over: what it was doing is left undone."""
         self._inner.close()
-        for id, measure in self._phases.items():
-            if measure.state in ("running", "submitted"):
-                self._phases[id] = measure.model_copy(update={"state": "interrupted"})
+        for held in self._phases.values():
+            if held["state"] in ("running", "submitted"):
+                held["state"] = "interrupted"
         self._write(ended=True)
 
     def _running(self, planned: PlannedPhase, state: State = "running", **fields: Any) -> Measure:
-        return Measure(state=state, attempt=self._phases.get(planned.id, Measure()).attempt, **fields)
+        return Measure(state=state, attempt=self._phases.get(planned.id, {}).get("attempt"), **fields)
 
     def _note(self, planned: PlannedPhase, measure: Measure, at_once: bool = True) -> None:
-        self._phases[planned.id] = measure
+        self._phases[planned.id] = measure.model_dump(mode="json", exclude_defaults=True)
         if at_once or time.monotonic() - self._written >= WRITE_SECONDS:
             self._write()
 
     def _write(self, ended: bool = False) -> None:
         self._written = time.monotonic()
         me = this_process()
-        held = {id: measure.model_dump(mode="json", exclude_defaults=True) for id, measure in self._phases.items()}
         document = {
             "process": {"host": me.host.split()[0], "tag": me.tag, "pid": me.pid, "started": me.started},
             "started": round(self._started, 3),
             "updated": round(time.time(), 3),
             "ended": ended,
-            "phases": held,
+            "phases": self._phases,
             **self.more,
         }
         with suppress(OSError, XferError):
