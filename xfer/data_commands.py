@@ -1,4 +1,4 @@
-"""The commands about data and predictions: `xfer data verify`, `xfer data fetch`, `xfer score`."""
+"""The commands about data and predictions: `xfer data verify`, `fetch` and `tokenise`, `xfer score`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ import typer
 from xfer import bootstrap, verbosity
 from xfer.core.errors import ExitStatus, UnknownName, UserError
 from xfer.core.settings import parse_assignments
-from xfer.options import JsonOption, Names
+from xfer.options import JsonOption, Names, RunArgument
 
 TargetOption = Annotated[Names, typer.Option(help="Task; repeat for several. [default: all of the suite]")]
 SuiteOption = Annotated[str, typer.Option(help="The suite whose tasks are meant, where no target is given.")]
@@ -107,6 +107,48 @@ def fetch(
         print(f"error: {message}", file=sys.stderr)
     if missing:
         raise typer.Exit(ExitStatus.SOME_FAILED)
+
+
+@data.command("tokenise", short_help="Tokenise a run's data before it is computed.")
+def tokenise(
+    run: RunArgument,
+    ahead: Annotated[bool, typer.Option("--ahead", hidden=True, help="As a run does beside itself.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Tokenise what a run's phases need, into its store, on any machine that sees store and data; no GPU is needed.
+
+    Sets below engine.cache_tokens are not kept. Status 3 if the rows of a phase cannot be read.
+    """
+    from xfer import tokenising
+    from xfer.core.engine.beforehand import Tokenised, Undone
+
+    sets: list[Tokenised] = []
+    undone: list[Undone] = []
+    for one in tokenising.tokenise(run, ahead):
+        if isinstance(one, Tokenised):
+            sets.append(one)
+            verbosity.note(f"{one.task} {one.split} {','.join(one.languages)}: {_MADE[one.state]}")
+        else:
+            undone.append(one)
+            print(f"{'error' if one.failed else 'note'}: phase {one.phase}: {one.reason}", file=sys.stderr)
+    if json_:
+        print(json.dumps({"sets": [asdict(one) for one in sets], "undone": [asdict(one) for one in undone]}))
+    else:
+        rows = [
+            (o.task, o.split, f"{o.examples:,}", _number(o.tokens), _MADE[o.state], ",".join(o.languages))
+            for o in sets
+        ]
+        _table(("task", "split", "examples", "tokens", "", "languages"), rows)
+    if any(one.failed for one in undone):
+        raise typer.Exit(ExitStatus.SOME_FAILED)
+
+
+_MADE = {
+    "made": "tokenised",
+    "found": "was there",
+    "small": "too small to be kept",
+    "unkept": "cannot be kept",
+}
 
 
 def score(

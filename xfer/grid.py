@@ -17,15 +17,20 @@ from xfer.core.settings import RunSettings
 from xfer.core.storage import files
 
 
-def reopen(folder: Path, reporter: Reporter | None = None) -> commands.Prepared:
+def reopen(folder: Path, reporter: Reporter | None = None, computing: bool = True) -> commands.Prepared:
     """The run of a folder, as its settings give it here and now.
 
-    Raises UserError where the folder holds no run, or where its plan is another one here: other data, another
-    version of xfer or of a plugin, another precision.
+    Where nothing is to be computed, the device does not matter, nor how many processes share the work: the plan is
+    made with the precision that is written down. Raises UserError where the folder holds no run, or where its plan
+    is another one here: other data, another version of xfer or of a plugin, another precision.
     """
     document, stored = _read(folder)
     flags = {name: value for name, value in document.items() if name in RunSettings.model_fields}
     flags |= {"store": folder.absolute().parent.parent, "name": folder.absolute().name}
+    if not computing:
+        flags |= {"device": "cpu", "launcher": "", "nproc": None, "executor": "", "jobs": None}
+        for planned in stored.phases[:1]:
+            flags["set"] = {**flags.get("set", {}), "engine.precision": planned.identity["precision"]}
     prepared = commands.prepare(flags, None, reporter)
     prepared.origin = document.get("origin", {})
     _check_same(stored, prepared.plan, folder)

@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from xfer.options import JsonOption, QuietOption
-
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: STORE/runs/NAME.")]
+from xfer.options import JsonOption, QuietOption, RunArgument
 
 grid = typer.Typer(help="A run's phases as jobs: run one, export all, gather rows.")
 

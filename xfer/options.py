@@ -8,6 +8,7 @@ import typer
 from xfer import completion
 
 Names = list[str] | None
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run: STORE/runs/NAME.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 SuiteOption = Annotated[
     str | None,

@@ -18,9 +18,6 @@ from xfer.core.records import PlannedPhase, TaskUse
 from xfer.core.run import Run
 from xfer.progress import describe
 
-SAMPLE = 64
-"""Examples tokenised to estimate the length of the rest."""
-
 
 def plan_document(prepared: commands.Prepared) -> dict[str, Any]:
     """The plan as data: every phase with its state, examples, steps and settings; cells; cost."""
@@ -177,7 +174,7 @@ def _training(planned: PlannedPhase, run: Run) -> dict[str, Any]:
     examples = [_expected_examples(run, use) for use in uses]
     steps = forecast.steps_of(planned, [len(found) for found in examples])
     tokens = sum(
-        _mean_tokens(run, found[:SAMPLE]) * min(len(found), planned.settings[use.task].batch_size) * own
+        forecast.mean_tokens(tokeniser(run), found) * min(len(found), planned.settings[use.task].batch_size) * own
         for use, found, own in zip(uses, examples, steps, strict=True)
     )
     return {
@@ -207,23 +204,6 @@ def _use_text(use: TaskUse) -> str:
     via = "" if use.via == "original" else f" {use.via}"
     languages = "" if use.languages == (ENGLISH,) else f" {','.join(use.languages)}"
     return f"{use.task}{via}{languages}"
-
-
-def _mean_tokens(run: Run, examples: Any) -> float:
-    """Mean tokens of an example's texts, whatever its kind."""
-    texts = [
-        [value if isinstance(value, str) else " ".join(map(str, value)) for value in _text_fields(example)]
-        for example in examples
-    ]
-    flat = [text for group in texts for text in group]
-    if not flat:
-        return 0.0
-    return sum(len(encoding.ids) for encoding in tokeniser(run).encode(flat)) / len(texts)
-
-
-def _text_fields(example: Any) -> list[Any]:
-    names = ("text", "text_pair", "prompt", "choices", "question", "context", "tokens", "parallel")
-    return [getattr(example, name) for name in names if getattr(example, name, None)]
 
 
 def _readable(settings: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xfer.core.engine import memory
+from xfer.core.engine.ahead import tokenising_ahead
 from xfer.core.errors import (
     ExitStatus,
     Locked,
@@ -63,6 +64,13 @@ def execute(plan: Plan, run: Run) -> Outcome:
     """
     needed = begin(plan, run)
     outcome = Outcome(rows=[], problems=run.problems)
+    with tokenising_ahead(plan, run, needed):
+        _walk(plan, run, needed, outcome)
+    outcome.rows = result_rows(plan, run, outcome.failed)
+    return outcome
+
+
+def _walk(plan: Plan, run: Run, needed: Set[str], outcome: Outcome) -> None:
     pending = set(needed)
     for position, planned in enumerate(plan.phases, start=1):
         if planned.id not in needed:
@@ -92,8 +100,6 @@ def execute(plan: Plan, run: Run) -> Outcome:
             run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
         pending.discard(planned.id)
         release_weights(plan, run, done=plan.phases[:position], pending=pending)
-    outcome.rows = result_rows(plan, run, outcome.failed)
-    return outcome
 
 
 def begin(plan: Plan, run: Run) -> set[str]:
@@ -149,7 +155,7 @@ def _run_one(planned: PlannedPhase, run: Run, position: int, total: int) -> None
         run.reporter.phase_started(planned, position, total)
         _observe("xfer_phase_started", planned, run)
         started = time.monotonic()
-        with _attributed(planned, run):
+        with attributed(planned, run):
             if manager.first("xfer_run_phase", phase=planned, run=run) is None:
                 raise PluginError(f"nobody runs phases of the kind {planned.phase.does!r}")
         run.reporter.phase_finished(planned, time.monotonic() - started, reused=False)
@@ -161,7 +167,7 @@ def _observe(hook: str, planned: PlannedPhase, run: Run, **more: Any) -> None:
 
 
 @contextmanager
-def _attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
+def attributed(planned: PlannedPhase, run: Run) -> Iterator[None]:
     """What fails in core's own work is put down to memory, or to the plugin whose task it works on.
 
     Raises OutOfResources and PluginError; a failure over built-in tasks is a bug and passes as it is.
@@ -223,7 +229,7 @@ def run_core_phase(phase: PlannedPhase, run: Run) -> bool | None:
 
 def run_shared_phase(phase: PlannedPhase, run: Run) -> None:
     """Work on a phase of one of the kinds in `SHARED`, as one rank of those that do so at the same time."""
-    with run.group.together(), _attributed(phase, run), run.group.watched():
+    with run.group.together(), attributed(phase, run), run.group.watched():
         load_object(KINDS[phase.phase.does])(phase, run)
 
 

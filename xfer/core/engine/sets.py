@@ -19,6 +19,7 @@ from xfer.core.formats.base import FormatCode
 from xfer.core.plans.strategy_steps import ENGLISH
 from xfer.core.records import PlannedPhase, Problem, TaskSpec, TaskUse
 from xfer.core.run import Run
+from xfer.core.storage import files
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def phase_sets(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: R
         for _, rows, dev in training_sets(planned, run):
             yield from (rows, dev) if dev is not None else (rows,)
     elif planned.phase.does == "evaluate":
-        heads = _heads_to_come(planned, phases, run)
+        heads = heads_to_come(planned, phases, run)
         for use in planned.phase.uses:
             task = run.toolkit.tasks.get(use.task)
             code, _ = scoring_code(task, heads, planned.options[use.task], run)
@@ -122,18 +123,18 @@ def phase_sets(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: R
                     yield scored_set(code, examples, split, language)
 
 
-def _heads_to_come(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: Run) -> dict[str, Any]:
+def heads_to_come(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: Run) -> dict[str, Any]:
     """What `stored_heads` will say of the weights that a phase starts from: labels, by task."""
     heads: dict[str, Any] = {}
     for parent in planned.identity["parents"]:
         if parent.startswith(MODEL):
             found = stored_heads(run.model.folder)
-        elif run.store.has_phase(parent):
+        elif files.is_committed(run.store.phase_folder(parent)):
             found = stored_heads(run.store.phase_folder(parent))
         elif phases[parent].phase.does == "train":
             found = _trained_heads(phases[parent], run)
         else:
-            found = _heads_to_come(phases[parent], phases, run)
+            found = heads_to_come(phases[parent], phases, run)
         heads = {**found, **heads}
     return heads
 

@@ -7,11 +7,12 @@ labels and code, and the length. Nothing else needs to be known to use it again,
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,11 +20,19 @@ from xfer.core.batches import features as batch_features
 from xfer.core.batches.features import Column, Features
 from xfer.core.encoders import tokeniser as tokenisers
 from xfer.core.encoders.tokeniser import Tokeniser
+from xfer.core.errors import Stopped
 from xfer.core.formats.base import FormatCode
 from xfer.core.plans.identity import SCHEMA
 from xfer.core.run import Run
 from xfer.core.storage import files
+from xfer.core.storage.locks import phase_lock, worker
+from xfer.core.storage.process import this_process
 
+State = Literal["made", "found", "small", "unkept"]
+"""What became of features that were made ahead: they are in the store by now or were before; they have less than
+`engine.cache_tokens` tokens; they cannot be kept."""
+POLL = 0.1
+"""Seconds between two looks whether another process is done."""
 _PARTS = ("tokens", "offsets", "items", "example")
 
 
@@ -34,16 +43,45 @@ def tokenised(
 
     From `engine.cache_tokens` tokens on they are written to the store and read back as maps of its files, so
     that memory is the page cache's. What cannot be hashed or written without pickling is made anew every time.
+    What another process makes ahead of this one right now is waited for.
+    """
+    key = content_key(tokeniser, code, examples, max_length, training=training)
+    make = partial(code.featurise, examples, tokeniser, max_length, training)
+    return make() if key is None else _of(run, key, make)
+
+
+def tokenised_ahead(
+    run: Run, tokeniser: Tokeniser, code: FormatCode, examples: Sequence[Any], max_length: int, *, training: bool
+) -> tuple[Features | None, State]:
+    """`tokenised` for a phase to come, and what became of them; whoever asks for them meanwhile waits.
+
+    None for what could not be kept anyway.
     """
     key = content_key(tokeniser, code, examples, max_length, training=training)
     if key is None:
-        return code.featurise(examples, tokeniser, max_length, training)
+        return None, "unkept"
+    folder = run.store.feature_folder(key)
+    found = _read(folder)
+    if found is None:
+        with phase_lock(run.store, _lock(key), wait=True):
+            found = _read(folder)
+            if found is None:
+                made = _of(run, key, partial(code.featurise, examples, tokeniser, max_length, training))
+                small = len(made.tokens) < run.settings.engine.cache_tokens
+                return made, "small" if small else "made" if files.is_committed(folder) else "unkept"
+    return found, "found"
+
+
+def _of(run: Run, key: str, make: Callable[[], Features]) -> Features:
+    """The features of a key: this process's, the store's, or made."""
     remembered = ("features", key)
     if remembered not in run.memory:
         folder = run.store.feature_folder(key)
         found = _read(folder)
+        if found is None and _waited(run, key):
+            found = _read(folder)
         if found is None:
-            found = code.featurise(examples, tokeniser, max_length, training)
+            found = make()
             large = len(found.tokens) >= run.settings.engine.cache_tokens
             if large and run.group.leads and _plain(found):
                 _write(folder, found)
@@ -51,6 +89,23 @@ def tokenised(
         run.memory[remembered] = found
     features: Features = run.memory[remembered]
     return features
+
+
+def _lock(key: str) -> str:
+    return f"features-{key}"
+
+
+def _waited(run: Run, key: str) -> bool:
+    """Wait while another process makes the features of a key ahead of this one; whether there was one."""
+    waited = False
+    while worker(run.store, _lock(key)) not in (None, this_process()):
+        if run.stop_requested():
+            raise Stopped(
+                "stopped as asked before the data were tokenised", fix="issue the same command again to continue"
+            )
+        waited = True
+        time.sleep(POLL)
+    return waited
 
 
 def content_key(

@@ -149,6 +149,8 @@ class JobProcess:
     """Variables besides those of this process."""
     dies_with_parent: bool = False
     """Whether it is told to stop when the thread that began it ends (Linux)."""
+    stdin: int = subprocess.DEVNULL
+    """What it reads; `subprocess.PIPE`: nothing, until this process ends."""
 
     def __post_init__(self) -> None:
         descriptor = files.open_log(self.job.log)
@@ -158,7 +160,7 @@ class JobProcess:
                 self.job.command,
                 cwd=self.job.folder,
                 env={**os.environ, **self.environment},
-                stdin=subprocess.DEVNULL,
+                stdin=self.stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=descriptor,
                 start_new_session=True,
@@ -192,6 +194,16 @@ class JobProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def hang_up(self) -> None:
+        """End what it reads."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 def _end_with_parent() -> Callable[[], object] | None:

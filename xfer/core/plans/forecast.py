@@ -9,14 +9,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xfer.core.batches.sampling import shared_steps
 from xfer.core.encoders.models import Model
+from xfer.core.encoders.tokeniser import Tokeniser
 from xfer.core.errors import OutOfResources, UserError
 from xfer.core.records import Plan, PlannedPhase
 
 CHECKPOINTS_KEPT = 2
 MOMENTS = 2
+SAMPLE = 64
+"""Examples tokenised to estimate the length of the rest."""
 WITH_WEIGHTS = ("train", "average", "combine", "select")
 """Kinds of phases that leave weights behind."""
 
@@ -105,6 +109,23 @@ def steps_of(planned: PlannedPhase, examples: Sequence[int]) -> list[int]:
         [use.steps_ratio for use in uses],
         [not use.counts_only for use in uses],
     )
+
+
+def mean_tokens(tokeniser: Tokeniser, examples: Sequence[Any]) -> float:
+    """Mean tokens of an example's texts, whatever its kind, uncut; by the first `SAMPLE`."""
+    texts = [
+        [value if isinstance(value, str) else " ".join(map(str, value)) for value in _text_fields(example)]
+        for example in examples[:SAMPLE]
+    ]
+    flat = [text for group in texts for text in group]
+    if not flat:
+        return 0.0
+    return sum(len(encoding.ids) for encoding in tokeniser.encode(flat)) / len(texts)
+
+
+def _text_fields(example: Any) -> list[Any]:
+    names = ("text", "text_pair", "prompt", "choices", "question", "context", "tokens", "parallel")
+    return [getattr(example, name) for name in names if getattr(example, name, None)]
 
 
 def matrix_rate(seconds: float = 0.2) -> float:

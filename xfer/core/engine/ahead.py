@@ -1,0 +1,127 @@
+"""A second process that tokenises what later phases need, while the first are computed.
+
+It is `xfer data tokenise RUN` of lower priority. A process, not a thread: whoever reads rows in Python would take
+the interpreter's lock from the training loop at every operation. It works for the cache alone: a run without
+it computes the same, and what it fails with is told and changes nothing.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+
+from xfer.core.encoders.device import available_cores
+from xfer.core.engine.inputs import tokeniser
+from xfer.core.engine.sets import FeatureSet, phase_sets
+from xfer.core.engine.tokenised import content_key
+from xfer.core.grid.jobs import Job, JobProcess
+from xfer.core.plans import forecast
+from xfer.core.plans.start_points import strategy_text
+from xfer.core.records import Plan, Problem
+from xfer.core.run import Run
+from xfer.core.storage import files
+from xfer.core.storage.last_calls import forget, last_calls
+
+NAME = "ahead"
+GRACE = 3.0
+"""Seconds that it has to clear up when the run ends before it."""
+
+
+@contextmanager
+def tokenising_ahead(plan: Plan, run: Run, needed: Set[str]) -> Iterator[None]:
+    """Within the block, where `engine.ahead` has it, the data of the phases that are `needed` are tokenised."""
+    if not _wanted(plan, run, needed):
+        yield
+        return
+    process = _begin(run)
+    try:
+        yield
+        _tell(process, run)
+    finally:
+        _end(process)
+
+
+def _wanted(plan: Plan, run: Run, needed: Set[str]) -> bool:
+    setting = run.settings.engine.ahead
+    alone = run.group.world == 1 and not run.settings.launcher
+    if setting == "off" or not alone or len(needed) < 2 or not _made_by_its_settings(plan, run):
+        return False
+    if setting == "on":
+        return True
+    return (run.device.kind != "cpu" or _idle_cores(run) > 0) and _large_ones_to_come(plan, run, needed)
+
+
+def _made_by_its_settings(plan: Plan, run: Run) -> bool:
+    """Whether the run is written down and can be planned again from that: `xfer eval` makes its own strategy."""
+    written = run.name and (run.store.run_folder(run.name) / "plan.json").is_file()
+    asked = {strategy_text(text)[0].rpartition("/")[2] for text in run.settings.strategy}
+    return bool(written) and {cell.strategy for cell in plan.cells} <= asked
+
+
+def _idle_cores(run: Run) -> int:
+    import torch
+
+    return available_cores() - (torch.get_num_threads() if run.device.kind == "cpu" else 1)
+
+
+def _large_ones_to_come(plan: Plan, run: Run, needed: Set[str]) -> bool:
+    """Whether a phase after the first has data that are large enough to be kept, by an estimate, and are not there.
+
+    Rows that are read for that are those that the phases would read; they stay in the process.
+    """
+    phases = {planned.id: planned for planned in plan.phases}
+    first, *later = (planned for planned in plan.phases if planned.id in needed)
+    own: set[str | None] | None = None
+    for planned in later:
+        if run.stop_requested():
+            return False
+        try:
+            for one in phase_sets(planned, phases, run):
+                expected = len(one.examples) * forecast.mean_tokens(tokeniser(run), one.examples)
+                if expected < run.settings.engine.cache_tokens:
+                    continue
+                if own is None:
+                    own = {_key(its, run) for its in phase_sets(first, phases, run)}
+                key = _key(one, run)
+                if key is not None and key not in own and not files.is_committed(run.store.feature_folder(key)):
+                    return True
+        except (Exception, SystemExit):
+            continue  # the phase itself will say so
+    return False
+
+
+def _key(one: FeatureSet, run: Run) -> str | None:
+    return content_key(tokeniser(run), one.code, one.examples, one.max_length, training=one.training)
+
+
+def _begin(run: Run) -> JobProcess:
+    folder = run.store.run_folder(run.name).absolute()
+    command = (sys.executable, "-m", "xfer", "-q", "data", "tokenise", str(folder), "--ahead")
+    job = Job(id=NAME, name=NAME, command=command, folder=os.getcwd(), log=folder / f"{NAME}.log")
+    threads = str(max(1, _idle_cores(run)))
+    environment = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": threads}
+    return JobProcess(job, environment, stdin=subprocess.PIPE)
+
+
+def _tell(process: JobProcess, run: Run) -> None:
+    """Tell of a process that failed."""
+    ended = process.poll()
+    if ended is None or ended.status == 0:
+        return
+    ending = f"signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
+    message = f"tokenising ahead of the run ended with {ending}; the phases did the rest themselves"
+    run.tell(Problem(stage="data", message=message, where=str(process.job.log), detail=ended.tail))
+
+
+def _end(process: JobProcess) -> None:
+    """End it with what it reads, and clear up what it left: that it was ended is no plugin's fault."""
+    own_end = process.poll()
+    process.hang_up()
+    if own_end is None and process.poll(GRACE) is None:
+        process.kill()
+        for call in last_calls():
+            if call.pid == process.pid:
+                forget(call.path)
+    if own_end is None or own_end.status == 0:
+        files.remove(process.job.log)
