@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from xfer.core.encoders.device import available_cores
 from xfer.core.engine.inputs import tokeniser
-from xfer.core.engine.sets import FeatureSet, phase_sets
+from xfer.core.engine.sets import FeatureSet, phase_sets, work_of
 from xfer.core.engine.tokenised import content_key
 from xfer.core.grid.jobs import Job, JobProcess
 from xfer.core.plans import forecast
@@ -73,10 +73,14 @@ def _large_ones_to_come(plan: Plan, run: Run, needed: Set[str]) -> bool:
     phases = {planned.id: planned for planned in plan.phases}
     first, *later = (planned for planned in plan.phases if planned.id in needed)
     own: set[str | None] | None = None
+    seen: set[str] = set()
     for planned in later:
         if run.stop_requested():
             return False
         try:
+            if (work := work_of(planned, phases, run)) in seen:
+                continue
+            seen.add(work)
             for one in phase_sets(planned, phases, run):
                 expected = len(one.examples) * forecast.mean_tokens(tokeniser(run), one.examples)
                 if expected < run.settings.engine.cache_tokens:

@@ -3,14 +3,12 @@
 What is made is what they would make themselves, by the same functions; they find it by its content.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from xfer.core.engine.execute import attributed, phases_to_run
 from xfer.core.engine.inputs import tokeniser
-from xfer.core.engine.sets import FeatureSet, heads_to_come, phase_sets
+from xfer.core.engine.sets import FeatureSet, phase_sets, work_of
 from xfer.core.engine.tokenised import State, tokenised_ahead
 from xfer.core.errors import OutOfResources, Stopped, XferError
 from xfer.core.records import Plan, PlannedPhase
@@ -76,20 +74,13 @@ def _phase(
         stored = files.is_committed(run.store.phase_folder(planned.id))
         return ahead and (stored or worker(run.store, planned.id) is not None)
 
-    if left() or (work := _work(planned, phases, run)) in seen:
+    if left() or (work := work_of(planned, phases, run)) in seen:
         return
     seen.add(work)
     for one in phase_sets(planned, phases, run):
         if left():
             return
         yield _made(one, planned, run)
-
-
-def _work(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: Run) -> str:
-    """What a phase's sets follow from, and more: equal for the same phase from other weights or another seed."""
-    identity: dict[str, Any] = {k: value for k, value in planned.identity.items() if k not in ("parents", "seed")}
-    heads = heads_to_come(planned, phases, run) if planned.phase.does == "evaluate" else {}
-    return json.dumps([identity, heads], sort_keys=True)
 
 
 def _made(one: FeatureSet, planned: PlannedPhase, run: Run) -> Tokenised:

@@ -4,6 +4,7 @@ train      the rows of every use; English dev rows where the best step is kept
 evaluate   the rows of every language, on dev too where the task tunes on them
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -114,7 +115,7 @@ def phase_sets(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: R
         for _, rows, dev in training_sets(planned, run):
             yield from (rows, dev) if dev is not None else (rows,)
     elif planned.phase.does == "evaluate":
-        heads = heads_to_come(planned, phases, run)
+        heads = _heads_to_come(planned, phases, run)
         for use in planned.phase.uses:
             task = run.toolkit.tasks.get(use.task)
             code, _ = scoring_code(task, heads, planned.options[use.task], run)
@@ -123,7 +124,15 @@ def phase_sets(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: R
                     yield scored_set(code, examples, split, language)
 
 
-def heads_to_come(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: Run) -> dict[str, Any]:
+def work_of(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: Run) -> str:
+    """What a phase's sets follow from, as text: equal for other seeds, and for weights whose heads are alike."""
+    uses = [use.model_dump(mode="json") for use in planned.phase.uses]
+    cuts = {task: (held.max_length, held.keep, held.dev_limit) for task, held in planned.settings.items()}
+    heads = _heads_to_come(planned, phases, run) if planned.phase.does == "evaluate" else {}
+    return json.dumps([planned.phase.does, uses, planned.options, cuts, heads], default=dict)
+
+
+def _heads_to_come(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run: Run) -> dict[str, Any]:
     """What `stored_heads` will say of the weights that a phase starts from: labels, by task."""
     heads: dict[str, Any] = {}
     for parent in planned.identity["parents"]:
@@ -134,7 +143,7 @@ def heads_to_come(planned: PlannedPhase, phases: Mapping[str, PlannedPhase], run
         elif phases[parent].phase.does == "train":
             found = _trained_heads(phases[parent], run)
         else:
-            found = heads_to_come(phases[parent], phases, run)
+            found = _heads_to_come(phases[parent], phases, run)
         heads = {**found, **heads}
     return heads
 
