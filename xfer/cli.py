@@ -338,6 +338,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    verbosity.outlive_the_reader()
     if place().rank:  # rank 0 of a group speaks for it
         sys.stdout = io.StringIO()
     if place().world > 1:  # launchers send SIGTERM when one process fails, which must not cut short what others say

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from xfer.core.errors import OutOfResources
 
@@ -30,6 +31,29 @@ def note(message: str) -> None:
     """A line on stderr, unless all was to be quiet."""
     if not asked.quiet:
         print(message, file=sys.stderr)
+
+
+class _Left(io.FileIO):
+    """A file descriptor that takes what nobody reads any more (a pipe whose reader has left)."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def outlive_the_reader() -> None:
+    """From now on a reader of stdout that leaves, as `head` does, changes neither the work nor the exit status."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper) or not isinstance(getattr(out.buffer, "raw", out.buffer), io.FileIO):
+        return  # a console of Windows, or not the process's own
+    out.flush()
+    left = _Left(out.fileno(), "wb", closefd=False)
+    buffer: Any = io.BufferedWriter(left) if isinstance(out.buffer, io.BufferedWriter) else left
+    sys.stdout = io.TextIOWrapper(
+        buffer, out.encoding, out.errors, line_buffering=out.line_buffering, write_through=out.write_through
+    )
 
 
 @contextmanager

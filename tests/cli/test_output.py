@@ -1,7 +1,10 @@
 """What the commands print: documents on stdout, everything else on stderr."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -356,6 +359,28 @@ def test_a_bug_leaves_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xfer.commands.prepare", fail)
     with pytest.raises(ZeroDivisionError):  # not an XferError: it passes, and Python leaves with status 1
         cli.run_command(["run"])
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    ("words", "status"), [(["--help"], 0), (["plugins", "--json"], 0), (["compare", "/no"], 2)]
+)
+def test_a_reader_that_leaves_the_pipe_is_no_fault(words: list[str], status: int, buffered: bool) -> None:
+    """As in `xfer compare | head -1`: the command ends as it would have, and says nothing of it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "xfer", *words],
+        env={**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == status
+    assert bool(done.stderr) == bool(status)
+    assert "Broken" not in done.stderr
 
 
 def test_a_bar_gives_the_terminal_back(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
