@@ -70,7 +70,7 @@ def compare(*places: str | Path, baseline: str | None = None, mixed: bool = Fals
     if not mixed and not any(folder in found for folder in folders):
         rows, notes = _of_latest(rows)
     notes += [note for folder in folders for note in _unscored(folder)]
-    return compared(rows, problems, baseline, mixed, notes, folders=folders, **options)
+    return compared(rows, list(dict.fromkeys(problems)), baseline, mixed, notes, folders=folders, **options)
 
 
 def compared(
@@ -102,6 +102,8 @@ def compared(
     from xfer.core.compare.significance import checked_procedure
 
     how = checked_procedure(**procedure)
+    asked = {"--strategy": strategy, "--target": target, "--language": language}
+    asked["--metric"] = (metric,) if metric else ()
     chosen = DEFAULT_BASELINE if baseline is None else baseline
     rows = chosen_rows(rows, strategy, target, language, metric, chosen)
     toolkit = bootstrap.load()
@@ -137,6 +139,8 @@ def compared(
             "libraries": run_libraries(folders),
             "licences": licences(used),
         },
+        chosen_by=[word for name, values in asked.items() for value in values for word in (name, value)]
+        + ["--mixed"] * mixed,
     )
 
 

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +75,10 @@ def test_options_choose_rows_tests_and_groups(run_xfer, store):
     _, text, _ = run_xfer("compare", store, "--format", "markdown", *words)
     assert "xfer compare first --format html --baseline none --by script --test permutation" in text
     assert "--correct fdr --alpha 0.1" in text
+    (line,) = re.findall("^- command: (.*)$", text, re.MULTILINE)
+    again = shlex.split(re.sub(r"\\(.)", r"\1", line))
+    _, repeated, _ = run_xfer("compare", store, *again[again.index("--baseline") :], "--format", "json")
+    assert json.loads(repeated) == document, "the box holds the command of this very report"
     assert document["procedure"] == {"test": "permutation", "correct": "fdr", "alpha": 0.1, "resamples": 10_000}
     assert not document["missing"]
 
@@ -107,6 +113,16 @@ def test_the_same_from_python(store):
     rows = xfer.load_results(store)
     assert {row.label for row in rows} == {label.label for label in xfer.compare(store, by="family").labels}
     assert xfer.compare(store / "runs" / "first", against="paper").published
+
+
+def test_a_problem_that_several_runs_met_is_told_once(store, tmp_path):
+    line = '{"stage": "data", "message": "two rows are empty", "where": "mini-xnli test (de)"}'
+    held = [shutil.copytree(store, tmp_path / name) / "runs" / "first" for name in ("one", "two")]
+    for folder in held:
+        (folder / "DONE").unlink()
+        (folder / "problems.jsonl").write_text(f"{line}\n{line}\n")
+    told = [problem for problem in xfer.compare(*held).problems if problem.message == "two rows are empty"]
+    assert len(told) == 1
 
 
 # ---------------------------------------------------------------- chosen on dev of all languages

@@ -49,6 +49,8 @@ class Comparison(Record):
     problems: tuple[Problem, ...]
     reproduction: Mapping[str, tuple[str, ...]]
     """Runs, model, versions, devices, seeds, signatures: what the numbers came from."""
+    chosen_by: tuple[str, ...] = ()
+    """The options that chose these rows, as words of the command."""
     by: By = "task"
     """Which means the reports show besides targets; "task": by group of tasks."""
     groups: tuple[GroupScore, ...] = ()
@@ -79,6 +81,7 @@ def compare(
     by: By = "task",
     against: str | None = None,
     provenance: Mapping[str, Sequence[str]] | None = None,
+    chosen_by: Sequence[str] = (),
 ) -> Comparison:
     """Compare all labels among `rows`, which come in the order of their runs, oldest first.
 
@@ -87,7 +90,7 @@ def compare(
     report. `split` is `test` where a task has it; `mixed` allows unlike signatures and marks their cells.
     `formats` maps targets to their formats, `evidence` is where the runs' phases lie (without it nothing is
     tested), `procedure` how to test, `against` the name of published numbers, `provenance` more lines of the
-    reproduction (commands, licences).
+    reproduction (commands, licences), `chosen_by` the options that chose the rows.
     Raises UserError for no rows, a baseline that was named and is absent, and rows that were not computed alike.
     """
     every = checked_rows(rows)
@@ -130,6 +133,7 @@ def compare(
         notes=tuple(dict.fromkeys(told)),
         problems=tuple(problems),
         reproduction=_reproduction(kept) | {name: tuple(lines) for name, lines in (provenance or {}).items()},
+        chosen_by=tuple(chosen_by),
         by=by,
         groups=group_scores(scores, formats or {}),
         selections=chosen,

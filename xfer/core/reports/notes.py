@@ -63,7 +63,7 @@ def command(comparison: Comparison, format: str = "html") -> str:
     for name in ("test", "correct", "alpha"):
         chosen = getattr(comparison.procedure, name)
         words += [f"--{name}", str(chosen)] if chosen != getattr(usual, name) else []
-    return shlex.join(words)
+    return shlex.join([*words, *comparison.chosen_by])
 
 
 def reproduction_lines(comparison: Comparison) -> list[str]:
