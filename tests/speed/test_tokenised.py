@@ -19,7 +19,7 @@ from xfer.core.engine.train_phase import prepare
 from xfer.core.formats import base, span
 
 __all__ = ["calm_encoder", "kit"]
-STORED = {"engine.cache_tokens": 0}
+STORED = {"engine.cache_tokens": 0, "engine.ahead": "off"}
 
 
 def folders(kit: Kit) -> list[Path]:

@@ -140,7 +140,8 @@ def test_gc_removes_tokenised_data_that_nobody_read_for_long(
     store: Store, run_xfer: Run, tiny_encoder: Callable[[str], Path]
 ) -> None:
     line = {"suite": "toy", "plugin": TOY, "model": str(tiny_encoder("xlm-roberta")), "target": ("toy-class",)}
-    changed = {"set": {"train.max_steps": 2, "engine.cache_tokens": 1}, "store": store.root, "name": "three"}
+    large = {"engine.cache_tokens": 1, "engine.ahead": "off"}
+    changed = {"set": {"train.max_steps": 2, **large}, "store": store.root, "name": "three"}
     commands.run("none", **line, **changed)
     made = by_kind(store)["features"]
     assert made
@@ -149,7 +150,7 @@ def test_gc_removes_tokenised_data_that_nobody_read_for_long(
         done = store.root / "cache" / name / "DONE"
         os.utime(done, (done.stat().st_atime, done.stat().st_mtime - 31 * day))
     assert set(by_kind(store)["features"]) == set(made)
-    commands.run("none", **line, **{**changed, "set": {"train.max_steps": 3, "engine.cache_tokens": 1}})
+    commands.run("none", **line, **{**changed, "set": {"train.max_steps": 3, **large}})
     kept = json.loads(run_xfer("cache", "gc", "--json", "--store", store.root).out)
     assert set(by_kind(store)["features"]) == set(made), "they were read now"
     assert set(made) <= set(kept["kept"])

@@ -24,8 +24,8 @@ from xfer.core.storage import files
 from xfer.core.storage.last_calls import forget, last_calls
 
 NAME = "ahead"
-GRACE = 3.0
-"""Seconds that it has to clear up when the run ends before it."""
+GRACE = 1.0
+"""Seconds that it has to clear up itself when the run ends before it; while it starts it hears nothing."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def tokenising_ahead(plan: Plan, run: Run, needed: Set[str]) -> Iterator[None]:
         yield
         _tell(process, run)
     finally:
-        _end(process)
+        _end(process, run)
 
 
 def _wanted(plan: Plan, run: Run, needed: Set[str]) -> bool:
@@ -118,12 +118,13 @@ def _tell(process: JobProcess, run: Run) -> None:
     run.tell(Problem(stage="data", message=message, where=str(process.job.log), detail=ended.tail))
 
 
-def _end(process: JobProcess) -> None:
+def _end(process: JobProcess, run: Run) -> None:
     """End it with what it reads, and clear up what it left: that it was ended is no plugin's fault."""
     own_end = process.poll()
     process.hang_up()
     if own_end is None and process.poll(GRACE) is None:
         process.kill()
+        files.sweep(run.store.root / "cache" / "features")
         for call in last_calls():
             if call.pid == process.pid:
                 forget(call.path)
