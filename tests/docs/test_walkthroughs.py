@@ -86,4 +86,4 @@ def test_a_cluster_without_internet(
     monkeypatch.setenv("XFER_STORE", "runs")
 
     done = walk("offline.md", run_xfer, lambda words: SHORT if words[0] == "run" else ())
-    assert done == ["data", "doctor", "run", "run"]
+    assert done == ["data", "doctor", "run", "run", "grid", "data"]
