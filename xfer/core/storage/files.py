@@ -280,7 +280,9 @@ def mark_used(folder: Path) -> None:
 def sweep(parent: Path) -> list[str]:
     """Clear up after dead processes right below `parent`; the names that were removed or put back."""
     cleared = []
-    for path in sorted(parent.iterdir()) if parent.is_dir() else ():
+    # Names first, for a folder may hold thousands of phases and is swept before each of them is committed.
+    names = [name for name in os.listdir(parent) if name.startswith(".")] if parent.is_dir() else []
+    for path in (parent / name for name in sorted(names)):
         if (match := _TEMPORARY.fullmatch(path.name)) and not _in_use(path, *match.groups()):
             disk.discard(path)
         elif path.name.startswith(_OLD):
