@@ -22,9 +22,10 @@ from xfer.core.compare.evidence import Evidence
 from xfer.core.compare.significance import Loss, Procedure, Verdict
 from xfer.core.errors import UnknownName
 from xfer.core.records import Problem
-from xfer.core.reports import FORMATS, html_style, latex, render, table
+from xfer.core.reports import FORMATS, html, html_style, latex, render, table
 from xfer.core.reports.extra_grids import all_grids
-from xfer.core.reports.grids import clean, number, signed
+from xfer.core.reports.grids import Entry, Grid, Line, clean, number, signed
+from xfer.core.reports.notes import notes
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "XFER_UPDATE_GOLDEN"
@@ -137,6 +138,32 @@ def test_tables_fit_the_terminal(width, monkeypatch):
     assert "(continued)" in text
 
 
+def test_long_names_of_columns_wrap_before_the_table_is_cut():
+    names = tuple(f"mean of structured prediction {number}" for number in range(8))
+    comparison = compare(grid(seeds=(0,)))
+    line = Line(name="none", entries=tuple(Entry(value=12.5, delta=1.0) for _ in names))
+    parts = list(table._parts(Grid(title="means", columns=names, lines=(line,)), 120))
+    assert len(parts) == 1
+    text = table.render(comparison, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    (short,) = table._parts(Grid(title="means", columns=("mean rank",), lines=(line,)), 120)
+    assert str(short.columns[1].header) == "mean rank", "no line break without need"
+
+
+def test_a_floor_that_several_labels_do_not_exceed_is_one_note():
+    rows = [row.model_copy(update={"chance": 99.0}) for row in grid(seeds=(0,))]
+    told = [note for note in notes(compare(rows)) if "not above" in note]
+    assert len(told) == len(compare(rows).targets)
+    assert all(note.endswith(": every label") for note in told)
+
+
+def test_what_shows_as_zero_has_no_colour_of_gain_or_loss():
+    assert html._change(Entry(delta=-0.01), 9.0) == html._change(Entry(delta=0.01), 9.0)
+    cells = {html._cell(Entry(value=1.0, delta=delta), "", deltas=True) for delta in (-0.01, 0.0, 0.01)}
+    assert len(cells) == 1
+    assert "down" not in cells.pop()
+
+
 def test_a_terminal_gets_bold_and_the_brief_tables_are_the_targets_means(evidence):
     console = Console(file=io.StringIO(), width=100, force_terminal=True)
     table.show(sample(evidence), console, brief=True)
@@ -145,7 +172,7 @@ def test_a_terminal_gets_bold_and_the_brief_tables_are_the_targets_means(evidenc
     assert "Bold is the best" in text
     plain = table.render(sample(evidence), brief=True)
     assert plain.count("\nchance") == plain.count("\nheuristic") == 2
-    assert "- none: not above" in plain or "- every zero-shot mean exceeds" in plain
+    assert "not above" in plain or "- every zero-shot mean exceeds" in plain
     for title in ("by language", "Transfer gap", "Worst", "Wins", "Cost over", "mean of question"):
         assert title not in plain
 

@@ -168,7 +168,7 @@ def check_claims(labels: Sequence[LabelScore], selections: Sequence[Selection]) 
         gains = {task: gain(task) for task in tasks}
         known = {task: value for task, value in gains.items() if value is not None}
         told = _told(known)
-        holds = all(map(test, known.values())) if len(known) == len(tasks) else None
+        holds = False if not all(map(test, known.values())) else len(known) == len(tasks) or None
         return Claim(text=text, source=_ABSTRACT_2, holds=holds, evidence=told or "not measured")
 
     return (

@@ -39,9 +39,9 @@ class Procedure(Record):
 
 def checked_procedure(**fields: Any) -> Procedure:
     """How to test, from options by name. Raises UserError for names that are not there and alpha out of range."""
-    for name, known in (("test", KINDS), ("correct", CORRECTIONS)):
+    for name, kind, known in (("test", "test", KINDS), ("correct", "correction", CORRECTIONS)):
         if name in fields and fields[name] not in known:
-            raise UnknownName(name, str(fields[name]), known)
+            raise UnknownName(kind, str(fields[name]), known)
     alpha = fields.get("alpha", Procedure().alpha)
     if not 0 < alpha < 1:
         raise UserError(f"alpha must lie between 0 and 1, not be {alpha:g}", where="--alpha", fix="--alpha 0.05")

@@ -68,6 +68,12 @@ def signed(value: float) -> str:
     return f"{_rounded(value):+.1f}"
 
 
+def way(delta: float) -> Literal["up", "down", ""]:
+    """Which way a difference goes, as it is shown: a rounded zero is neither gain nor loss."""
+    shown = _rounded(delta)
+    return "" if shown == 0 else "up" if shown > 0 else "down"
+
+
 def _rounded(value: float) -> float:
     # Adding zero turns -0.0 into 0.0, which would otherwise be told as a loss.
     return round(value, 1) + 0.0

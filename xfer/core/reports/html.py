@@ -20,6 +20,7 @@ from xfer.core.reports.grids import (
     prefix_note,
     signed,
     untold,
+    way,
     without_prefix,
 )
 from xfer.core.reports.html_style import GAIN_STEPS, SCORE_STEPS, stylesheet
@@ -185,7 +186,7 @@ def _cell(entry: Entry, shade: str, deltas: bool) -> Markup:
     value = tag("b", number(entry.value)) if entry.best else Markup(html.escape(number(entry.value)))
     parts: list[str] = [value, entry.marks]
     if deltas and entry.delta is not None:
-        parts.append(tag("small", signed(entry.delta), class_="up" if entry.delta > 0 else "down"))
+        parts.append(tag("small", signed(entry.delta), class_=way(entry.delta)))
     if deltas and entry.spread is not None:
         parts.append(tag("small", f"±{number(entry.spread)}"))
     return tag("td", *parts, class_=shade)
@@ -194,9 +195,9 @@ def _cell(entry: Entry, shade: str, deltas: bool) -> Markup:
 def _change(entry: Entry, limit: float) -> Markup:
     if entry.delta is None:
         return tag("td", number(None))
-    share = abs(entry.delta) / limit if limit else 0.0
+    share = abs(entry.delta) / limit if limit and way(entry.delta) else 0.0
     step = min(round(share * (GAIN_STEPS - 1)), GAIN_STEPS - 1)
-    return tag("td", signed(entry.delta), class_=f"{'g' if entry.delta > 0 else 'l'}{step}")
+    return tag("td", signed(entry.delta), class_=f"{'l' if way(entry.delta) == 'down' else 'g'}{step}")
 
 
 def _shade(value: float | None, low: float, high: float) -> str:

@@ -39,7 +39,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 caption{text-align:left;color:var(--quiet);padding-bottom:.3rem}
 th,td{padding:.28rem .55rem;text-align:right;vertical-align:top;white-space:nowrap}
-thead th{border-bottom:2px solid var(--edge);font-weight:600}
+thead th{border-bottom:2px solid var(--edge);font-weight:600;white-space:normal;vertical-align:bottom}
 tbody tr+tr>*{border-top:1px solid var(--edge)}
 th:first-child,td.text,thead th.text{text-align:left}
 th[scope=row]{font-weight:500;position:sticky;left:0;background:var(--paper);white-space:normal;

@@ -17,7 +17,7 @@ def legend(comparison: Comparison, grids: Sequence[Grid] | None = None) -> list[
     if comparison.baseline is not None:
         lines.append(f"Signed numbers are differences from {comparison.baseline}, paired by seed.")
     if any(label.spread is not None for label in comparison.labels):
-        lines.append("± is the sample standard deviation over seeds.")
+        lines.append("± is the sample standard deviation of a score (not of its difference) over seeds.")
     grids = all_grids(comparison) if grids is None else grids
     used = {mark for grid in grids for line in grid.lines for entry in line.entries for mark in entry.marks}
     meanings = {
@@ -105,13 +105,18 @@ _FLOORS = {
 
 
 def _floor_notes(comparison: Comparison) -> Iterator[str]:
+    """One note per target and set of floors, with the labels that do not exceed them."""
     quiet = True
-    for label in comparison.labels:
+    for name in comparison.targets:
         for failed, words in _FLOORS.items():
-            names = [name for name, target in label.targets.items() if target.not_above == failed]
-            if names:
+            held = [
+                label.label
+                for label in comparison.labels
+                if name in label.targets and label.targets[name].not_above == failed
+            ]
+            if held:
                 quiet = False
-                yield f"{label.label}: {words} (zero-shot mean, two standard errors): {', '.join(names)}"
+                yield f"{name}: {words} (zero-shot mean, two standard errors): {_who(comparison, held)}"
     known = any(t.chance_zero_shot is not None for label in comparison.labels for t in label.targets.values())
     if quiet and known:
         yield "every zero-shot mean exceeds chance and its heuristic baseline by more than two standard errors"
@@ -138,7 +143,11 @@ def _missing_notes(comparison: Comparison) -> Iterator[str]:
     for (label, target, seeds, why), found in languages.items():
         holders.setdefault((target, tuple(found), seeds, why), []).append(label)
     for (target, codes, seeds, why), names in holders.items():
-        who = "every label" if len(names) == len(comparison.labels) > 1 else ", ".join(names)
         where = f" in {', '.join(codes)}" if codes != ("",) else ""
         when = f", seed {', '.join(map(str, seeds))}" if seeds else ""
-        yield f"missing ({why}): {target}{where}{when} of {who}"
+        yield f"missing ({why}): {target}{where}{when} of {_who(comparison, names)}"
+
+
+def _who(comparison: Comparison, labels: Sequence[str]) -> str:
+    """The labels; commas stand within their names."""
+    return "every label" if len(labels) == len(comparison.labels) > 1 else "; ".join(labels)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +27,7 @@ from xfer.core.reports.grids import (
     prefix_note,
     signed,
     untold,
+    way,
     without_prefix,
 )
 from xfer.core.reports.notes import legend, notes
@@ -73,10 +75,11 @@ def show(comparison: Comparison, console: Console, brief: bool = False) -> None:
 
 def _parts(grid: Grid, width: int) -> Iterator[Table]:
     """The grid in as many tables as its columns need; the names wrap before the columns do."""
-    widths = [
-        max(len(clean(column)), *(_longest(_cell(line.entries[at])) for line in grid.lines)) + _GAP
-        for at, column in enumerate(grid.columns)
-    ]
+    values = [max(_longest(_cell(line.entries[at])) for line in grid.lines) for at in range(len(grid.columns))]
+    heads = [Text(clean(column)) for column in grid.columns]
+    if sum(max(head.cell_len, value) + _GAP for head, value in zip(heads, values, strict=True)) > width * 2 // 3:
+        heads = [_folded(head, value) for head, value in zip(heads, values, strict=True)]
+    widths = [max(_longest(head), value) + _GAP for head, value in zip(heads, values, strict=True)]
     pieces = [_pieces(line) for line in grid.lines]
     least = min(max(len(piece) for parts in pieces for piece in parts), width // 3)
     wanted = max(len(piece) for parts in pieces for piece in _filled(parts, width // 2))
@@ -90,8 +93,8 @@ def _parts(grid: Grid, width: int) -> Iterator[Table]:
     for start, end in pairwise([*cuts, len(widths)]):
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
         table.add_column("", max_width=first, overflow="fold")
-        for column in grid.columns[start:end]:
-            table.add_column(Text(clean(column)), justify="right", overflow="fold")
+        for head in heads[start:end]:
+            table.add_column(head, justify="right", overflow="fold")
         for line, parts, following in zip(grid.lines, pieces, [*grid.lines[1:], None], strict=True):
             name = Text("\n".join(_filled(parts, first)))
             cells = [_cell(entry) for entry in line.entries[start:end]]
@@ -101,6 +104,7 @@ def _parts(grid: Grid, width: int) -> Iterator[Table]:
 
 
 _GAP = 2
+_STYLES = {"up": "cyan", "down": "yellow", "": ""}
 
 
 def _pieces(line: Line) -> list[str]:
@@ -125,10 +129,26 @@ def _cell(entry: Entry) -> Text:
     text = Text(number(entry.value), style="bold" if entry.best else "")
     text.append(entry.marks)
     if entry.delta is not None:
-        text.append("\n" + signed(entry.delta), style="cyan" if entry.delta > 0 else "yellow")
+        text.append("\n" + signed(entry.delta), style=_STYLES[way(entry.delta)])
     if entry.spread is not None:
         text.append(f"\n±{number(entry.spread)}", style="dim")
     return text
+
+
+def _folded(head: Text, width: int) -> Text:
+    """A column's name in lines as long as its longest word, or as the column's values."""
+    words = head.plain.split(" ")
+    return Text("\n".join(_lines_of(words, max(width, *map(cell_len, words)))))
+
+
+def _lines_of(words: list[str], width: int) -> list[str]:
+    lines = words[:1]
+    for word in words[1:]:
+        if cell_len(lines[-1]) + 1 + cell_len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return lines
 
 
 def _longest(text: Text) -> int:
