@@ -1,11 +1,9 @@
-"""Kills, full disks, flipped bits, many processes, many phases: each campaign prints its figures.
+"""Kills, full disks, flipped bits, many processes: each campaign prints its figures.
 
 The fast level takes a sample, the full level (marked slow) all of it.
 """
 
-import os
 import random
-import resource
 import shutil
 import signal
 import time
@@ -243,53 +241,4 @@ def test_processes_on_one_store(bench: Bench, capsys: pytest.CaptureFixture[str]
     computed, _ = together(bench, processes)
     figures(
         f"{processes} processes on one store: {computed} phases, each computed once; equal rows for all", capsys
-    )
-
-
-# ---------------------------------------------------------------- many phases
-
-
-def many(bench: Bench, seeds: int) -> dict[str, float]:
-    """Phases (two a seed) of one process, and what grew from the first fifth of them to the end; in a child."""
-    from xfer.core.records import PlannedPhase
-    from xfer.core.run import Reporter
-
-    root = bench.folder / "many"
-    seen: list[tuple[int, int, int]] = []
-
-    class Counting(Reporter):
-        def phase_finished(self, planned: PlannedPhase, seconds: float, reused: bool) -> None:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            names = sum(name.startswith(".") for name in os.listdir(root / "phases"))
-            seen.append((pages * resource.getpagesize(), len(os.listdir("/proc/self/fd")), names))
-
-    from xfer import commands
-
-    commands.run(
-        "none", suite="toy", plugin=campaign.TOY, model=str(bench.model), target="toy-class", language="de",
-        limit={"train": 8, "test": 2, "dev": 2}, set={"train.max_steps": 1}, seeds=tuple(range(seeds)), store=root,
-        name="run", reporter=Counting(),
-    )  # fmt: skip
-    settled = len(seen) // 5
-    grown = {
-        "phases": len(seen),
-        "megabytes": (seen[-1][0] - seen[settled][0]) / 1e6,
-        "files": seen[-1][1] - seen[settled][1],
-        "names": max(names for _, _, names in seen[settled:]),
-    }
-    shutil.rmtree(root)
-    return grown
-
-
-@pytest.mark.parametrize("seeds", [30, pytest.param(500, marks=pytest.mark.slow)])
-def test_phases_leave_nothing_behind(bench: Bench, capsys: pytest.CaptureFixture[str], seeds: int) -> None:
-    grown = many(bench, seeds)
-    assert grown["phases"] == 2 * seeds
-    assert grown["files"] <= 0
-    assert grown["names"] == 0
-    assert grown["megabytes"] / grown["phases"] < 0.02
-    figures(
-        f"{grown['phases']:.0f} phases in one process: {grown['megabytes']:.1f} MB, {grown['files']:.0f} files "
-        f"and {grown['names']:.0f} temporary names more than after a fifth of them",
-        capsys,
     )
