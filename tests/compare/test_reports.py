@@ -157,6 +157,17 @@ def test_a_floor_that_several_labels_do_not_exceed_is_one_note():
     assert all(note.endswith(": every label") for note in told)
 
 
+def test_differences_have_their_own_spread_over_seeds():
+    """Both labels' scores move by 10 between the seeds, and together: the difference hardly moves."""
+    values = {("none", 0): 40.0, ("none", 1): 50.0, ("x", 0): 43.0, ("x", 1): 54.0}
+    rows = [row(label=label, seed=seed, value=value) for (label, seed), value in values.items()]
+    comparison = compare(rows)
+    (grid_,) = [grid for grid in all_grids(comparison) if grid.title.startswith("Differences from none")]
+    assert {entry.text for entry in grid_.lines[0].entries} == {"+3.5 ±0.7"}
+    alone = compare([one for one in rows if one.seed == 0])
+    assert not any(grid.title.startswith("Differences from none") for grid in all_grids(alone))
+
+
 def test_what_shows_as_zero_has_no_colour_of_gain_or_loss():
     assert html._change(Entry(delta=-0.01), 9.0) == html._change(Entry(delta=0.01), 9.0)
     cells = {html._cell(Entry(value=1.0, delta=delta), "", deltas=True) for delta in (-0.01, 0.0, 0.01)}
@@ -316,7 +327,7 @@ def test_the_page_fetches_and_runs_nothing(evidence):
 def test_table_headers_have_scopes_and_captions(evidence):
     text = render(sample(evidence), "html")
     # Headline, extra grids, groups of languages, scores and differences and examples by target, seeds.
-    assert text.count("<table>") == text.count("<caption") == 3 + 8 + 3 + 3 * 3 + 1
+    assert text.count("<table>") == text.count("<caption") == 3 + 9 + 3 + 3 * 3 + 1
     assert all("scope=" in head for head in re.findall(r"<th\b[^>]*>", text))
 
 

@@ -169,7 +169,7 @@ def test_test_and_correction_can_be_chosen_and_are_named(tmp_path, test, correct
 def test_unknown_procedures_are_refused():
     with pytest.raises(UnknownName, match="no test named 'bootstrp'"):
         checked_procedure(test="bootstrp")
-    with pytest.raises(UnknownName, match="no correct named 'bonferroni'"):
+    with pytest.raises(UnknownName, match="no correction named 'bonferroni'"):
         checked_procedure(correct="bonferroni")
     for alpha in (0, 1, -0.1):
         with pytest.raises(UserError, match="between 0 and 1"):

@@ -268,6 +268,11 @@ def _by_seed(parts: Sequence[Mapping[int, float]]) -> dict[int, float]:
     return {seed: mean(part[seed] for part in parts) for seed in sorted(shared)}
 
 
+def difference_spread(by_seed: Mapping[int, float], base: Mapping[int, float]) -> float | None:
+    """Sample standard deviation of the differences of the seeds that both have; None for fewer than two."""
+    return _spread({seed: value - base[seed] for seed, value in by_seed.items() if seed in base})
+
+
 def _spread(by_seed: Mapping[int, float]) -> float | None:
     if len(by_seed) < 2:
         return None

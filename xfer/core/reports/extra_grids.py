@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from xfer.core.compare.comparison import Comparison
 from xfer.core.compare.groups import BY
-from xfer.core.compare.label_scores import ENGLISH, LabelScore
+from xfer.core.compare.label_scores import ENGLISH, LabelScore, TargetScore, difference_spread
 from xfer.core.compare.paired import FEWEST_SEEDS
 from xfer.core.compare.ranking import TIE
 from xfer.core.reports.grids import (
@@ -36,7 +36,8 @@ def all_grids(comparison: Comparison) -> list[Grid]:
 def extra_grids(comparison: Comparison) -> list[Grid]:
     """The grids that have something to show, in their order."""
     makers: tuple[Callable[[Comparison], Grid | None], ...] = (
-        gains_grid, ranking_grid, worst_grid, loss_grid, cost_grid, published_grid, gain_grid, claim_grid,
+        differences_grid, gains_grid, ranking_grid, worst_grid, loss_grid, cost_grid, published_grid, gain_grid,
+        claim_grid,
     )  # fmt: skip
     return [grid for grid in (make(comparison) for make in makers) if grid is not None]
 
@@ -92,6 +93,28 @@ def group_grid(comparison: Comparison, by: str) -> Grid | None:
         lines.append(Line(name=label.label, detail=label.intermediate, entries=tuple(entries)))
     title = f"By {by}: mean over the languages of each target, then over targets"
     return Grid(title=title, columns=tuple(names), lines=tuple(lines), target=f"(by {by})")
+
+
+def differences_grid(comparison: Comparison) -> Grid | None:
+    """Differences from the baseline with their own spread: what both share of a seed's luck is not in it."""
+    base = comparison.labels[0]
+    lines = []
+    for label in _others(comparison):
+        pairs = [(label.targets.get(name), base.targets.get(name)) for name in comparison.targets]
+        texts = [_difference(own, theirs) for own, theirs in pairs]
+        whole = label.targets.keys() == base.targets.keys() and all(text != ABSENT for text in texts)
+        lines.append(_line(label, [*texts, _difference(label, base) if whole else ABSENT]))
+    if not any("±" in entry.text for line in lines for entry in line.entries):
+        return None
+    title = f"Differences from {base.label} ± their sample standard deviation over seeds (paired by seed)"
+    return Grid(title=title, columns=(*comparison.targets, "average"), lines=tuple(lines))
+
+
+def _difference(own: TargetScore | LabelScore | None, base: TargetScore | LabelScore | None) -> str:
+    if own is None or base is None or own.delta is None or own.partial or base.partial:
+        return ABSENT
+    spread = difference_spread(own.by_seed, base.by_seed)
+    return signed(own.delta) + (f" ±{number(spread)}" if spread is not None else "")
 
 
 def gains_grid(comparison: Comparison) -> Grid | None:

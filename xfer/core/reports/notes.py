@@ -17,7 +17,7 @@ def legend(comparison: Comparison, grids: Sequence[Grid] | None = None) -> list[
     if comparison.baseline is not None:
         lines.append(f"Signed numbers are differences from {comparison.baseline}, paired by seed.")
     if any(label.spread is not None for label in comparison.labels):
-        lines.append("± is the sample standard deviation of a score (not of its difference) over seeds.")
+        lines.append("± with a score is its sample standard deviation over seeds, not that of its difference.")
     grids = all_grids(comparison) if grids is None else grids
     used = {mark for grid in grids for line in grid.lines for entry in line.entries for mark in entry.marks}
     meanings = {
