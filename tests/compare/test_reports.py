@@ -24,7 +24,7 @@ from xfer.core.errors import UnknownName
 from xfer.core.records import Problem
 from xfer.core.reports import FORMATS, html, html_style, latex, render, table
 from xfer.core.reports.extra_grids import all_grids
-from xfer.core.reports.grids import Entry, Grid, Line, clean, number, signed
+from xfer.core.reports.grids import Entry, Grid, Line, clean, headline_grids, number, signed
 from xfer.core.reports.notes import notes
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -166,6 +166,16 @@ def test_differences_have_their_own_spread_over_seeds():
     assert {entry.text for entry in grid_.lines[0].entries} == {"+3.5 ±0.7"}
     alone = compare([one for one in rows if one.seed == 0])
     assert not any(grid.title.startswith("Differences from none") for grid in all_grids(alone))
+
+
+def test_means_over_targets_carry_the_marks_of_their_parts():
+    """Who reads the average alone must see that it is not zero-shot."""
+    rows = [one.model_copy(update={"sees": ("de",)}) for one in grid(seeds=(0,)) if one.label != "none"]
+    comparison = compare([*rows, *(one for one in grid(seeds=(0,)) if one.label == "none")])
+    for grid_ in headline_grids(comparison)[:2]:
+        marks = {line.name: line.entries[-1].marks for line in grid_.lines if line.kind == "label"}
+        assert "§" not in marks.pop("none")
+        assert all("§" in found for found in marks.values())
 
 
 def test_what_shows_as_zero_has_no_colour_of_gain_or_loss():

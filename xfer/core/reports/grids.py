@@ -228,11 +228,13 @@ def _target_grid(
             score = label.targets.get(target)
             entry = _marked(of_target(score), score, rank=bool(floors)) if score is not None else Entry()
             star = SIGNIFICANT if starred and (label.label, target, "") in stars else ""
-            found[target] = entry.model_copy(update={"marks": entry.marks + (extra if score else "") + star})
+            found[target] = entry.model_copy(
+                update={"marks": entry.marks + (extra if score and extra not in entry.marks else "") + star}
+            )
         groups = [_grouped(label, [found[name] for name in names], names) for names in kinds.values()]
         whole = Entry(
             **of_label(label).model_dump(exclude={"marks", "eligible"}),
-            marks=INCOMPLETE * label.incomplete + extra,
+            marks=INCOMPLETE * label.incomplete + _inherited(found.values()),
             eligible=bool(floors) and not label.partial,
         )
         return [*found.values(), *groups, whole if whole.value is not None else Entry()]
@@ -272,6 +274,12 @@ def significant(comparison: Comparison) -> set[tuple[str, str, str]]:
     return {(test.label, test.target, test.language) for test in comparison.tests if test.significant}
 
 
+def _inherited(parts: Iterable[Entry]) -> str:
+    """The marks of single scores that a mean over them must carry too."""
+    marks = "".join(part.marks for part in parts)
+    return "".join(mark for mark in (MIXED, SEES) if mark in marks)
+
+
 def _grouped(label: LabelScore, held: list[Entry], names: list[str]) -> Entry:
     values = [entry.value for entry in held if entry.value is not None]
     if not values:
@@ -280,7 +288,8 @@ def _grouped(label: LabelScore, held: list[Entry], names: list[str]) -> Entry:
     return Entry(
         value=mean(values),
         delta=mean(deltas) if deltas else None,
-        marks=INCOMPLETE * any(name not in label.targets or label.targets[name].incomplete for name in names),
+        marks=INCOMPLETE * any(name not in label.targets or label.targets[name].incomplete for name in names)
+        + _inherited(held),
         eligible=all(entry.eligible for entry in held),
     )
 
