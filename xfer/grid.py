@@ -169,8 +169,7 @@ def finish(folder: Path) -> commands.RunResult:
             failed[planned.id] = report.error.what if report.error else "it was not run"
             message = report.error.message if report.error else "it was not run"
             run.tell(Problem(stage=planned.phase.does, message=message, where=f"phase {planned.id}"))
-    done = [planned for planned in plan.phases if planned.id not in missing]
-    release_weights(plan, run, done, pending=missing)
+    release_weights(plan, run, missing)
     rows = result_rows(plan, run, failed)
     document: dict[str, Any] = commands.settings_document(prepared)
     run.store.write_run(run.name, document, plan, rows, run.problems)

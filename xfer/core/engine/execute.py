@@ -99,7 +99,8 @@ def _walk(plan: Plan, run: Run, needed: Set[str], outcome: Outcome) -> None:
             outcome.causes.append(error)
             run.tell(Problem(stage=planned.phase.does, message=str(error), where=f"phase {planned.id}"))
         pending.discard(planned.id)
-        release_weights(plan, run, done=plan.phases[:position], pending=pending)
+        release_weights(plan, run, pending, ended=planned)
+    release_weights(plan, run, pending)
 
 
 def begin(plan: Plan, run: Run) -> set[str]:
@@ -233,20 +234,27 @@ def run_shared_phase(phase: PlannedPhase, run: Run) -> None:
         load_object(KINDS[phase.phase.does])(phase, run)
 
 
-def release_weights(plan: Plan, run: Run, done: Sequence[PlannedPhase], pending: Set[str] = frozenset()) -> None:
+def release_weights(plan: Plan, run: Run, pending: Set[str], ended: PlannedPhase | None = None) -> None:
     """Let weights go that `--keep` does not keep, once everything that starts from them is stored.
 
-    Phases that are `pending` will be run, though they may be stored without weights.
+    Phases that are `pending` will be run, though they may be stored without weights. Where one has just `ended`,
+    only its own weights and its parents' are looked at: those of others wait for what they waited for.
     """
     keep = run.settings.keep
     if keep == "all":
         return
-    for planned in done:
+    near = None if ended is None else {ended.id, *ended.parents}
+    children: dict[str, list[str]] = {}
+    for planned in plan.phases:
+        for parent in planned.parents:
+            children.setdefault(parent, []).append(planned.id)
+    for planned in plan.phases:
+        if planned.id in pending or (near is not None and planned.id not in near):
+            continue
         if planned.phase.does == "evaluate" or (keep == "intermediate" and planned.phase.role == "intermediate"):
             continue
-        children = [other.id for other in plan.phases if planned.id in other.parents]
-        waiting = any(child in pending or not run.store.has_phase(child) for child in children)
-        if run.store.has_weights(planned.id) and not waiting:
+        waiting = any(child in pending or not run.store.has_phase(child) for child in children.get(planned.id, ()))
+        if not waiting and run.store.has_weights(planned.id):
             run.store.drop_weights(planned.id)
 
 

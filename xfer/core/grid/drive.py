@@ -134,8 +134,7 @@ class _Driver:
         self.done.add(id)
         self.outcome.reused += reused
         self.outcome.computed += not reused
-        pending = set(self.graph) - self.done
-        release_weights(self.plan, self.run, [one for one in self.plan.phases if one.id not in pending], pending)
+        release_weights(self.plan, self.run, set(self.graph) - self.done, ended=self.phases[id])
 
     def _failed(self, id: str, status: int, report: JobReport, ended: Ended) -> None:
         last = ended.tail.splitlines()[-1] if ended.tail else ""
