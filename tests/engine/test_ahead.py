@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine.conftest import QUICK, TOY, Kit, rows, training
+from tests.engine.conftest import QUICK, TOY, Kit, rows
 from xfer import commands
 from xfer.core.encoders.device import Device
 from xfer.core.engine import ahead, sets
@@ -381,36 +381,56 @@ def _alive(pid: int) -> bool:
 # ---------------------------------------------------------------- whether it pays
 
 
+def starts(prepared: commands.Prepared, monkeypatch: pytest.MonkeyPatch, phases: int | None = None) -> int:
+    """How often a run of that many phases asks for a process, which cannot be started, while data are made."""
+    tried: list[Any] = []
+
+    def fail(run: Any) -> None:
+        tried.append(run)
+        raise OSError("no process is left")
+
+    monkeypatch.setattr(ahead, "_begin", fail)
+    needed = {planned.id for planned in prepared.plan.phases[:phases]}
+    with ahead.tokenising_ahead(prepared.plan, prepared.run, needed):
+        for one in sets_of(prepared):
+            one.features(prepared.run)
+    told = [each.message for each in prepared.run.problems if "ahead" in each.message]
+    assert told == ["nothing is tokenised ahead of the run: no process is left"] * len(tried)
+    return len(tried)
+
+
 @pytest.mark.parametrize(
     ("settings", "cores", "wanted"),
     [
-        ({"engine.cache_tokens": 1}, 2, True),
-        ({"engine.cache_tokens": 1}, 1, False),  # none is idle
-        ({"engine.cache_tokens": 1, "engine.ahead": "off"}, 2, False),
-        ({}, 2, False),  # small
-        ({"engine.ahead": "on"}, 1, True),
+        ({"engine.cache_tokens": 1}, 2, 1),
+        ({"engine.cache_tokens": 1}, 1, 0),  # none is idle
+        ({"engine.cache_tokens": 1, "engine.ahead": "off"}, 2, 0),
+        ({}, 2, 0),  # small
+        ({"engine.ahead": "on"}, 1, 1),
     ],
 )
 def test_a_helper_is_started_where_it_pays(
-    kit: Kit, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], cores: int, wanted: bool
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], cores: int, wanted: int
 ) -> None:
     monkeypatch.setattr(ahead, "available_cores", lambda: cores)
     prepared, _ = written(kit, set={**QUICK, **settings})
-    needed = {planned.id for planned in prepared.plan.phases}
-    assert ahead._wanted(prepared.plan, prepared.run, needed) is wanted
-    assert not ahead._wanted(prepared.plan, prepared.run, {training(prepared).id})
-    prepared.run.settings = prepared.run.settings.model_copy(update={"launcher": "torchrun"})
-    assert not ahead._wanted(prepared.plan, prepared.run, needed)
+    assert starts(prepared, monkeypatch) == wanted
 
 
-def test_no_helper_for_what_is_there_or_cannot_be_planned_again(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["one phase", "launcher", "nothing is made"])
+def test_no_helper_where_it_has_nothing_to_do(kit: Kit, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setattr(ahead, "available_cores", lambda: 2)
-    own = {**KEPT, "engine.ahead": "auto"}
-    prepared, _ = written(kit, set=own)
-    for one in sets_of(prepared):
-        one.features(prepared.run)
-    assert not ahead._wanted(prepared.plan, prepared.run, {planned.id for planned in prepared.plan.phases})
+    prepared, _ = written(kit, set={**KEPT, "engine.ahead": "auto"})
+    if way == "launcher":
+        prepared.run.settings = prepared.run.settings.model_copy(update={"launcher": "torchrun"})
+    if way == "nothing is made":
+        for one in sets_of(prepared):
+            one.features(prepared.run)
+        prepared.run.memory.clear()
+    assert starts(prepared, monkeypatch, phases=1 if way == "one phase" else None) == 0
 
+
+def test_no_helper_for_what_cannot_be_planned_again(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(run: Any) -> None:
         raise AssertionError("started")
 

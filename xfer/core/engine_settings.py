@@ -30,8 +30,8 @@ class EngineSettings(Record):
     cache_tokens: int = Field(500_000, ge=0)
     """Tokenised data of at least so many tokens are kept in the store."""
     ahead: Literal["auto", "on", "off"] = "auto"
-    """Whether a second process tokenises what later phases need, while the first are computed. "auto": where a
-    later phase has data of `cache_tokens` tokens, and a core is idle or the device is no CPU."""
+    """Whether a second process tokenises what later phases need, while the first are computed. "auto": from the
+    first data of `cache_tokens` tokens on, where a core is idle or the device is no CPU."""
     checkpoint_seconds: float = Field(300.0, ge=0)
     """Seconds between mid-phase checkpoints; 0 saves after every step."""
     log_seconds: float = Field(1.0, gt=0)

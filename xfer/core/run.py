@@ -105,6 +105,8 @@ class Run:
     stop_requested: Callable[[], bool] = lambda: False
     memory: dict[Any, Any] = field(default_factory=dict)
     """Examples and features that several phases of this process share."""
+    large_data: Callable[[], None] = lambda: None
+    """Called when a phase has tokenised data that are large enough to be kept in the store."""
     group: Group = field(default_factory=Group)
     """The processes that work on this run together."""
 

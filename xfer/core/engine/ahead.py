@@ -12,11 +12,7 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 
 from xfer.core.encoders.device import available_cores
-from xfer.core.engine.inputs import tokeniser
-from xfer.core.engine.sets import FeatureSet, phase_sets, work_of
-from xfer.core.engine.tokenised import content_key
 from xfer.core.grid.jobs import Job, JobProcess
-from xfer.core.plans import forecast
 from xfer.core.plans.start_points import strategy_text
 from xfer.core.records import Plan, Problem
 from xfer.core.run import Run
@@ -30,16 +26,37 @@ GRACE = 1.0
 
 @contextmanager
 def tokenising_ahead(plan: Plan, run: Run, needed: Set[str]) -> Iterator[None]:
-    """Within the block, where `engine.ahead` has it, the data of the phases that are `needed` are tokenised."""
-    if not _wanted(plan, run, needed):
-        yield
-        return
-    process = _begin(run)
+    """Within the block, where `engine.ahead` has it, the data of the phases that are `needed` are tokenised.
+
+    "auto" begins with the first large data that a phase makes itself: those of others are large then, too, as a
+    rule, and no row needs to be read to know it.
+    """
+    begun: list[JobProcess] = []
+
+    def begin() -> None:
+        run.large_data = _nothing
+        try:
+            begun.append(_begin(run))
+        except OSError as error:
+            run.tell(Problem(stage="data", message=f"nothing is tokenised ahead of the run: {error}"))
+
+    if _wanted(plan, run, needed):
+        if run.settings.engine.ahead == "on":
+            begin()
+        else:
+            run.large_data = begin
     try:
         yield
-        _tell(process, run)
+        for process in begun:
+            _tell(process, run)
     finally:
-        _end(process, run)
+        run.large_data = _nothing
+        for process in begun:
+            _end(process, run)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _wanted(plan: Plan, run: Run, needed: Set[str]) -> bool:
@@ -47,9 +64,7 @@ def _wanted(plan: Plan, run: Run, needed: Set[str]) -> bool:
     alone = run.group.world == 1 and not run.settings.launcher
     if setting == "off" or not alone or len(needed) < 2 or not _made_by_its_settings(plan, run):
         return False
-    if setting == "on":
-        return True
-    return (run.device.kind != "cpu" or _idle_cores(run) > 0) and _large_ones_to_come(plan, run, needed)
+    return setting == "on" or run.device.kind != "cpu" or _idle_cores(run) > 0
 
 
 def _made_by_its_settings(plan: Plan, run: Run) -> bool:
@@ -63,40 +78,6 @@ def _idle_cores(run: Run) -> int:
     import torch
 
     return available_cores() - (torch.get_num_threads() if run.device.kind == "cpu" else 1)
-
-
-def _large_ones_to_come(plan: Plan, run: Run, needed: Set[str]) -> bool:
-    """Whether a phase after the first has data that are large enough to be kept, by an estimate, and are not there.
-
-    Rows that are read for that are those that the phases would read; they stay in the process.
-    """
-    phases = {planned.id: planned for planned in plan.phases}
-    first, *later = (planned for planned in plan.phases if planned.id in needed)
-    own: set[str | None] | None = None
-    seen: set[str] = set()
-    for planned in later:
-        if run.stop_requested():
-            return False
-        try:
-            if (work := work_of(planned, phases, run)) in seen:
-                continue
-            seen.add(work)
-            for one in phase_sets(planned, phases, run):
-                expected = len(one.examples) * forecast.mean_tokens(tokeniser(run), one.examples)
-                if expected < run.settings.engine.cache_tokens:
-                    continue
-                if own is None:
-                    own = {_key(its, run) for its in phase_sets(first, phases, run)}
-                key = _key(one, run)
-                if key is not None and key not in own and not files.is_committed(run.store.feature_folder(key)):
-                    return True
-        except (Exception, SystemExit):
-            continue  # the phase itself will say so
-    return False
-
-
-def _key(one: FeatureSet, run: Run) -> str | None:
-    return content_key(tokeniser(run), one.code, one.examples, one.max_length, training=one.training)
 
 
 def _begin(run: Run) -> JobProcess:

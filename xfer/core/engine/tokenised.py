@@ -86,6 +86,7 @@ def _of(run: Run, key: str, make: Callable[[], Features]) -> Features:
             if large and run.group.leads and _plain(found):
                 _write(folder, found)
                 found = _read(folder) or found
+                run.large_data()
         run.memory[remembered] = found
     features: Features = run.memory[remembered]
     return features
